@@ -1,0 +1,1 @@
+"""Typed YAML documents whose errors name file, line and key."""

@@ -1,0 +1,149 @@
+"""Configuration of an agent and of its cameras; strict, read once, every fault named by file, line and key."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from config.document import ConfigError, Document
+from detectors.parking import Parking
+from wire.identifiers import Id, Sha256
+
+Point = tuple[float, float]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Zone(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A place in the picture that rules speak of."""
+
+    id: Id
+    name: str = ""
+    type: Literal["no_parking"]
+    polygon: Annotated[tuple[Point, ...], Meta(min_length=3, description="Corners in pixels of `size`.")]
+    lane: Annotated[
+        tuple[Point, ...] | None,
+        Meta(description="The carriageway beside the zone, whose flow tells a jam from a stay."),
+    ] = None
+    parameters: dict[str, float] = {}
+    """Values for the rules' parameters that differ in this zone, for example ``limit_s: 30``."""
+
+
+class Onnx(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="onnx", tag_field="kind"):
+    """A detection model in ONNX format."""
+
+    model: str
+    """A name that `wayside model list` shows, or a path."""
+    decoder: Literal["yolox"] = "yolox"
+    labels: Literal["coco"] | tuple[str, ...] = "coco"
+    input: tuple[int, int] | None = None
+    """Height and width that the model takes; read from the model when left out."""
+    sha256: Sha256 | None = None
+    """What the file must hash to; known already for models that Wayside knows by name."""
+    confidence: Share = 0.05
+    """Boxes below this are dropped before they are recorded; detectors have thresholds of their own."""
+    threads: Annotated[int, Meta(ge=1, le=64)] = 2
+
+
+class Motion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="motion", tag_field="kind"):
+    """Class-free: whatever differs from the empty street. Needs no weights; made for fixed, quiet views."""
+
+    learn_s: Annotated[float, Meta(ge=1, le=600)] = 4.0
+    """How long the empty street is learnt at the start; nothing is concluded in that time."""
+    threshold: Annotated[float, Meta(ge=1, le=255)] = 22.0
+    """Grey levels by which a pixel must differ from the empty street."""
+    area_min: Share = 0.0015
+    """Smallest thing, as a share of the picture."""
+    forget_s: Annotated[float, Meta(ge=60, le=86_400)] = 3_600.0
+    """After about this long a thing that stands still is taken for street."""
+
+
+class Camera(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One camera; `source` is an `rtsp://` URL or a file."""
+
+    id: Id
+    name: str = ""
+    source: str
+    loop: bool = False
+    """Play a file again and again."""
+    size: tuple[Annotated[int, Meta(ge=64, le=8192)], Annotated[int, Meta(ge=64, le=8192)]]
+    """Width and height that the polygons are drawn in; a stream of another size is scaled to it."""
+    decode: Literal["full", "keyframe"] = "full"
+    tick_hz: Annotated[float, Meta(gt=0, le=10)] = 2.0
+    backend: Onnx | Motion
+    parking: Parking = Parking()
+    position: tuple[Annotated[float, Meta(ge=-90, le=90)], Annotated[float, Meta(ge=-180, le=180)]] | None = None
+    """WGS-84 latitude and longitude, degrees."""
+    ring_s: Annotated[float, Meta(ge=10, le=600)] = 60.0
+    """How much compressed video is kept in memory for clips, seconds."""
+    zones: Annotated[tuple[Zone, ...], Meta(min_length=1)]
+
+
+class Agent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One roadside box. Paths are taken from the folder of the file."""
+
+    id: Id
+    broker: str
+    """``mqtt://host:1883``, or ``mqtts://`` with TLS."""
+    centre: str
+    """``http(s)://host:port`` of the ingest service, which takes the evidence."""
+    broker_user: str = ""
+    """Defaults to the agent's id when a password file is given."""
+    broker_password_file: str = ""
+    evidence_token_file: str = ""
+    ca_file: str = ""
+    storage: str = "storage"
+    """Folder of the outbox, the evidence that waits, the tick logs."""
+    rules: str
+    cameras: Annotated[tuple[str, ...], Meta(min_length=1)]
+    """Files, one a camera."""
+    outbox_bytes_max: Annotated[int, Meta(ge=1_000_000)] = 512_000_000
+    record_ticks: bool = True
+
+
+def read_camera(path: Path) -> Camera:
+    """Read and check one camera file; raise ConfigError."""
+    document = _document(path)
+    camera = document.read(Camera)
+    width, height = camera.size
+    for number, zone in enumerate(camera.zones):
+        if any(other.id == zone.id for other in camera.zones[:number]):
+            raise document.error(f"zones[{number}].id", f"zone {zone.id!r} is there twice")
+        for key, polygon in (("polygon", zone.polygon), ("lane", zone.lane or ())):
+            for corner, (x, y) in enumerate(polygon):
+                if not (0 <= x <= width and 0 <= y <= height):
+                    raise document.error(
+                        f"zones[{number}].{key}[{corner}]",
+                        f"({x:g}, {y:g}) lies outside the frame of {width}x{height}",
+                        f"x goes from 0 to {width}, y from 0 to {height}",
+                    )
+        if _area(zone.polygon) < 1:
+            raise document.error(f"zones[{number}].polygon", "expected an area, got a line or a point")
+    return camera
+
+
+def read_agent(path: Path) -> Agent:
+    """Read and check an agent's file; raise ConfigError."""
+    document = _document(path)
+    agent = document.read(Agent)
+    for key, schemes in (("broker", ("mqtt", "mqtts")), ("centre", ("http", "https"))):
+        url = str(getattr(agent, key))
+        scheme = url.partition("://")[0]
+        if "://" not in url or scheme not in schemes:
+            close = difflib.get_close_matches(scheme, schemes, n=1) or [schemes[0]]
+            raise document.error(key, f"expected a URL that begins with {close[0]}://, got {url!r}")
+    return agent
+
+
+def _document(path: Path) -> Document:
+    try:
+        return Document(path.read_bytes(), str(path))
+    except OSError as error:
+        raise ConfigError(str(path), 0, "", f"cannot be read: {error.strerror}") from error
+
+
+def _area(polygon: tuple[Point, ...]) -> float:
+    """Return the area of a polygon, square pixels (shoelace formula)."""
+    ring = zip(polygon, polygon[1:] + polygon[:1], strict=True)
+    return abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in ring)) / 2

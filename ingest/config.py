@@ -1,0 +1,52 @@
+"""Configuration of the centre; strict, read once, every fault named by file, line and key."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from config.document import ConfigError, Document
+
+_DATABASES = ("sqlite", "postgresql+psycopg")
+
+
+class Centre(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ingest service. Paths are taken from the folder of the file."""
+
+    broker: str
+    """``mqtt://host:1883``, or ``mqtts://`` with TLS."""
+    broker_user: str = "ingest"
+    broker_password_file: str = ""
+    ca_file: str = ""
+    database: str = "sqlite:///centre.sqlite"
+    """SQLAlchemy URL; ``{password}`` in it is replaced by the content of ``database_password_file``."""
+    database_password_file: str = ""
+    storage: str = "evidence"
+    """Folder of the evidence files, each named by its SHA-256."""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
+    agent_secret_file: str = ""
+    """Holds the secret from which every agent's evidence token is derived; left out, any agent may upload."""
+    is_https: bool = False
+    """Whether browsers reach the console by HTTPS (a proxy in front); cookies are then marked Secure."""
+    languages: tuple[str, ...] = ("en", "zh")
+    basemap: str = ""
+    """GeoJSON file of roads and blocks to draw under the map's pins; a plain grid when left out."""
+    dead_letters_max: Annotated[int, Meta(ge=100)] = 10_000
+    observations_keep_days: Annotated[int, Meta(ge=1)] = 30
+
+
+def read_centre(path: Path) -> Centre:
+    """Read and check the centre's file; raise ConfigError."""
+    try:
+        document = Document(path.read_bytes(), str(path))
+    except OSError as error:
+        raise ConfigError(str(path), 0, "", f"cannot be read: {error.strerror}") from error
+    centre = document.read(Centre)
+    if not centre.broker.startswith(("mqtt://", "mqtts://")):
+        raise document.error("broker", f"expected a URL that begins with mqtt:// or mqtts://, got {centre.broker!r}")
+    if not centre.database.startswith(_DATABASES):
+        expected = " or ".join(f"{name}://" for name in _DATABASES)
+        raise document.error("database", f"expected a URL that begins with {expected}, got {centre.database!r}")
+    return centre

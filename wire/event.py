@@ -1,0 +1,61 @@
+"""Event: a condition that starts and ends, and the evidence that belongs to it."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from wire.clock import ClockState
+from wire.identifiers import Id, Sha256, TraceId, Uuid7
+from wire.stay import BoxXywh
+
+Phase = Literal["start", "end"]
+Role = Literal["arrival", "middle", "limit", "clip"]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="event", tag_field="type"):
+    """One change in the life of a condition that a rule watches.
+
+    ``id`` names the condition for its whole life; ``(id, phase)`` names this message, and the centre takes each once.
+    """
+
+    id: Uuid7
+    phase: Phase
+    rule: Id
+    kind: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{1,40}$(?!\n)")]
+    camera: Id
+    zone: Id
+    time_ms: int
+    """When this phase was decided."""
+    start_ms: int
+    """When the condition began: the vehicle came to a stand."""
+    end_ms: int | None = None
+    """When it was last seen to hold; set in phase ``end``."""
+    clock: ClockState
+    trace_id: TraceId
+    bbox: BoxXywh
+    size: tuple[int, int]
+    """Width and height of the frame that ``bbox`` is given in, pixels."""
+    label: str
+    confidence: Annotated[float, Meta(ge=0, le=1)]
+    position: tuple[float, float] | None = None
+    """WGS-84 latitude and longitude, degrees."""
+    expects: tuple[Role, ...] = ()
+    """The evidence that this event will have when it is complete."""
+    facts: dict[str, float | bool | str] = {}
+    """What an officer may ask for: visible, occluded and blind seconds, the limit, hashes of model and rules."""
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="evidence", tag_field="type"):
+    """A file that shows an event; the file itself travels by HTTP and is stored under its hash."""
+
+    event_id: Uuid7
+    role: Role
+    sha256: Sha256
+    size: Annotated[int, Meta(gt=0)]
+    """Bytes."""
+    media_type: Literal["image/jpeg", "video/mp4"]
+    time_ms: int
+    """When it was taken; a clip: its first picture."""
+    copy_of: Sha256 | None = None
+    """The untouched original, if this is a copy with an overlay."""
