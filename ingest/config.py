@@ -1,5 +1,6 @@
 """Configuration of the centre; strict, read once, every fault named by file, line and key."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -49,4 +50,11 @@ def read_centre(path: Path) -> Centre:
     if not centre.database.startswith(_DATABASES):
         expected = " or ".join(f"{name}://" for name in _DATABASES)
         raise document.error("database", f"expected a URL that begins with {expected}, got {centre.database!r}")
-    return centre
+    return _with_absolute_paths(centre, path.resolve().parent)
+
+
+def _with_absolute_paths(centre: Centre, folder: Path) -> Centre:
+    names = ("broker_password_file", "ca_file", "database_password_file", "storage", "agent_secret_file", "basemap")
+    paths = {name: str(folder / value) for name in names if (value := getattr(centre, name))}
+    database = re.sub(r"^sqlite:///(?=[^/])", f"sqlite:///{folder}/", centre.database)
+    return msgspec.structs.replace(centre, database=database, **paths)

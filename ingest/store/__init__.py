@@ -1,0 +1,1 @@
+"""What the centre keeps, and every question that is asked of it."""

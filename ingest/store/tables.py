@@ -135,6 +135,7 @@ observation = Table(
     Column("unit", String(16), nullable=False),
     Column("quality", String(16), nullable=False),
     Index("ix_observation_source_property_time_ms", "source", "property", "time_ms"),
+    Index("ix_observation_time_ms", "time_ms"),  # by which the old ones are forgotten
 )
 
 loss = Table(
@@ -195,4 +196,12 @@ audit = Table(
     Column("action", String(41), nullable=False),
     Column("subject", Text, nullable=False),
     Column("body", JSON, nullable=False),
+)
+
+# One row, written by /readyz: who asks whether the centre can commit gets a commit.
+pulse = Table(
+    "pulse",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("time_ms", BigInteger, nullable=False),
 )
