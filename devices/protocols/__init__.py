@@ -1,0 +1,1 @@
+"""How devices speak: one module a protocol, bytes to readings."""
