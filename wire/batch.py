@@ -15,6 +15,7 @@ from wire.identifiers import Epoch, Id
 from wire.loss import LossRecord
 from wire.observation import Observation
 from wire.streams import Stream
+from wire.values import Seq, TimeMs
 
 Message = Event | Evidence | Health | LossRecord | Observation
 
@@ -23,6 +24,7 @@ MESSAGES_MAX = 5_000
 PAYLOAD_BYTES_MAX = 256 * 1024
 """Most bytes of a batch as published; brokers are set to refuse more."""
 UNPACKED_BYTES_MAX = 4 * 1024 * 1024
+REASON_LENGTH_MAX = 500
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
@@ -30,20 +32,20 @@ class BatchError(ValueError):
     """A payload that is no batch; the text says why."""
 
 
-class _Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The fields of a batch beside its messages."""
+class _Head(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a batch beside its messages; none is left out, for the version must be seen on the wire."""
 
     version: Literal[1] = msgspec.field(default=VERSION)
     agent: Id
     stream: Stream
     epoch: Epoch
-    first_seq: Annotated[int, Meta(ge=1)]
-    sent_ms: int
-    expires_ms: int | None = None
+    first_seq: Seq
+    sent_ms: TimeMs
+    expires_ms: TimeMs | None = None
     """After this instant nobody needs the messages any more."""
 
 
-class Batch(_Head, frozen=True, kw_only=True, omit_defaults=True):
+class Batch(_Head, frozen=True, kw_only=True):
     """A run of messages with rising sequence numbers, the first of them ``first_seq``."""
 
     messages: Annotated[tuple[Message, ...], Meta(min_length=1, max_length=MESSAGES_MAX)]
@@ -60,6 +62,8 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     reason: str
     raw: bytes
+    is_json: bool
+    """Whether ``raw`` is JSON; msgpack otherwise."""
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +100,8 @@ def encode(batch: Batch) -> bytes:
 
 def decode(payload: bytes) -> Opened:
     """Return the batch of a payload; a bad message is refused alone. Raise BatchError if the payload is no batch."""
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        raise BatchError(f"expected at most {PAYLOAD_BYTES_MAX} bytes, got {len(payload)}")
     is_json = payload[:1] == b"{"
     packed = payload if is_json else _unpack(payload)
     try:
@@ -106,12 +112,27 @@ def decode(payload: bytes) -> Opened:
     return _opened(batch, last_seq=batch.last_seq, messages=numbered, refused=())
 
 
+def alone(opened: Opened, message: Message | Refused) -> bytes:
+    """Return a payload that holds one message of a batch, so that it can be kept and opened again by itself.
+
+    A refused message keeps its bytes, JSON or msgpack as they came.
+    """
+    head = {name: getattr(opened, name) for name in ("agent", "stream", "epoch", "sent_ms", "expires_ms")}
+    if not isinstance(message, Refused):
+        seq = next(seq for seq, each in opened.messages if each is message)
+        return encode(Batch(first_seq=seq, messages=(message,), **head))
+    raw = _RawBatch(first_seq=message.seq, messages=(msgspec.Raw(message.raw),), **head)
+    if message.is_json:
+        return msgspec.json.encode(raw)
+    return zstandard.ZstdCompressor(level=6).compress(_ENCODER.encode(raw))
+
+
 def _salvage(packed: bytes, *, is_json: bool, first_error: Exception) -> Opened:
     """Return what of a batch can be read message by message."""
     try:
         raw = (_JSON_RAW if is_json else _MSGPACK_RAW).decode(packed)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise BatchError(str(first_error)) from first_error
+        raise BatchError(_reason(first_error)) from first_error
     one = _JSON_ONE if is_json else _MSGPACK_ONE
     messages: list[tuple[int, Message]] = []
     refused: list[Refused] = []
@@ -119,7 +140,7 @@ def _salvage(packed: bytes, *, is_json: bool, first_error: Exception) -> Opened:
         try:
             messages.append((seq, one.decode(each)))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            refused.append(Refused(seq=seq, reason=str(error), raw=bytes(each)))
+            refused.append(Refused(seq=seq, reason=_reason(error), raw=bytes(each), is_json=is_json))
     last_seq = raw.first_seq + len(raw.messages) - 1
     return _opened(raw, last_seq=last_seq, messages=tuple(messages), refused=tuple(refused))
 
@@ -138,6 +159,11 @@ def _opened(
         messages=messages,
         refused=refused,
     )
+
+
+def _reason(error: Exception) -> str:
+    """Return an error's text without what the sender put in it that a database refuses or a log drowns in."""
+    return str(error).replace("\0", "\\0")[:REASON_LENGTH_MAX]
 
 
 def _unpack(payload: bytes) -> bytes:

@@ -8,6 +8,7 @@ from msgspec import Meta
 from wire.clock import ClockState
 from wire.identifiers import Id, Sha256, TraceId, Uuid7
 from wire.stay import BoxXywh
+from wire.values import Label, Name, Pixels, Position, Real, Share, Text, TimeMs
 
 Phase = Literal["start", "end"]
 Role = Literal["arrival", "middle", "limit", "clip"]
@@ -25,24 +26,24 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
     kind: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{1,40}$(?!\n)")]
     camera: Id
     zone: Id
-    time_ms: int
+    time_ms: TimeMs
     """When this phase was decided."""
-    start_ms: int
+    start_ms: TimeMs
     """When the condition began: the vehicle came to a stand."""
-    end_ms: int | None = None
+    end_ms: TimeMs | None = None
     """When it was last seen to hold; set in phase ``end``."""
     clock: ClockState
     trace_id: TraceId
     bbox: BoxXywh
-    size: tuple[int, int]
+    size: tuple[Pixels, Pixels]
     """Width and height of the frame that ``bbox`` is given in, pixels."""
-    label: str
-    confidence: Annotated[float, Meta(ge=0, le=1)]
-    position: tuple[float, float] | None = None
+    label: Label
+    confidence: Share
+    position: Position | None = None
     """WGS-84 latitude and longitude, degrees."""
-    expects: tuple[Role, ...] = ()
+    expects: Annotated[tuple[Role, ...], Meta(max_length=16)] = ()
     """The evidence that this event will have when it is complete."""
-    facts: dict[str, float | bool | str] = {}
+    facts: Annotated[dict[Name, Real | bool | Text], Meta(max_length=64)] = {}
     """What an officer may ask for: visible, occluded and blind seconds, the limit, hashes of model and rules."""
 
 
@@ -52,10 +53,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     event_id: Uuid7
     role: Role
     sha256: Sha256
-    size: Annotated[int, Meta(gt=0)]
+    size: Annotated[int, Meta(ge=1, le=2**53 - 1)]
     """Bytes."""
     media_type: Literal["image/jpeg", "video/mp4"]
-    time_ms: int
+    time_ms: TimeMs
     """When it was taken; a clip: its first picture."""
     copy_of: Sha256 | None = None
     """The untouched original, if this is a copy with an overlay."""

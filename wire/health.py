@@ -7,6 +7,7 @@ import msgspec
 from wire.clock import ClockState
 from wire.identifiers import Epoch, Id
 from wire.streams import Stream
+from wire.values import Count, Label, Name, Position, Real, Seconds, Text, TimeMs
 
 CameraState = Literal["starting", "live", "stalled", "unreachable", "ended"]
 
@@ -16,36 +17,36 @@ class CameraHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     id: Id
     state: CameraState
-    reason: str = ""
-    last_frame_age_s: float | None = None
-    frames: int = 0
-    ticks: int = 0
-    late_ticks: int = 0
-    decode_errors: int = 0
-    reconnects: int = 0
+    reason: Text = ""
+    last_frame_age_s: Seconds | None = None
+    frames: Count = 0
+    ticks: Count = 0
+    late_ticks: Count = 0
+    decode_errors: Count = 0
+    reconnects: Count = 0
 
 
 class LaneHealth(msgspec.Struct, frozen=True, kw_only=True):
     """How much of one stream waits in the outbox."""
 
-    rows: int
-    bytes: int
-    oldest_s: float
+    rows: Count
+    bytes: Count
+    oldest_s: Real
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="health", tag_field="type"):
     """How an agent is, every 30 seconds."""
 
-    time_ms: int
-    uptime_s: float
+    time_ms: TimeMs
+    uptime_s: Seconds
     clock: ClockState
-    rss_bytes: int
-    disk_free_bytes: int
+    rss_bytes: Count
+    disk_free_bytes: Count
     lanes: dict[Stream, LaneHealth]
-    evidence_files: int
+    evidence_files: Count
     """Evidence files that wait for upload."""
     cameras: tuple[CameraHealth, ...] = ()
-    shed: dict[Stream, int] = {}
+    shed: dict[Stream, Count] = {}
     """Rows shed since the outbox was made."""
 
 
@@ -53,8 +54,8 @@ class CameraCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the console shows of a camera."""
 
     id: Id
-    name: str = ""
-    position: tuple[float, float] | None = None
+    name: Text = ""
+    position: Position | None = None
     zones: tuple[Id, ...] = ()
 
 
@@ -63,9 +64,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
 
     agent: Id
     state: Literal["online", "offline"]
-    time_ms: int
+    time_ms: TimeMs
     """When the agent connected, in the last will too: a broker cannot tell when it was lost."""
     epoch: Epoch
-    version: str
-    config_sha256: str = ""
+    version: Label
+    config_sha256: Name = ""
     cameras: tuple[CameraCard, ...] = ()

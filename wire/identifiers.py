@@ -8,9 +8,7 @@ from msgspec import Meta
 
 # "$" alone would also match before a final line break.
 Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,40}$(?!\n)", description="Agent, camera, zone or rule.")]
-Uuid7 = Annotated[
-    str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$(?!\n)")
-]
+Uuid7 = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$(?!\n)")]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 Epoch = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$(?!\n)", description="The life of one outbox file.")]
 TraceId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)", description="W3C Trace Context trace-id.")]

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from wire.identifiers import Id
+from wire.values import Name, Real, Text, TimeMs, Unit
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="observation", tag_field="type"):
@@ -18,12 +19,12 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     """
 
     source: Id
-    property: str
+    property: Name
     """Dotted name, for example ``zone.stays``."""
-    result: float | bool | str
-    time_ms: int
-    feature: str = ""
+    result: Real | bool | Text
+    time_ms: TimeMs
+    feature: Name = ""
     """What of the source it is about, for example a zone; empty for the source as a whole."""
-    unit: str = ""
+    unit: Unit = ""
     """UCUM code; empty for counts and words."""
     quality: Literal["good", "stale", "suspect", "impossible"] = "good"

@@ -3,8 +3,9 @@
 import msgspec
 
 from wire.identifiers import Id, Uuid7
+from wire.values import Real
 
-BoxXywh = tuple[float, float, float, float]
+BoxXywh = tuple[Real, Real, Real, Real]
 
 
 class Stay(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,107 @@
+"""The JSON Schemas of messages and configuration files: `python -m wayside.schema` writes them into the tree.
+
+With ``--check`` it only names those that are stale and exits with 1. Descriptions are the docstrings under the fields.
+"""
+
+import ast
+import inspect
+import itertools
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from devices.profile import Profile
+from edge.config import Agent, Camera
+from ingest.config import Centre
+from wire.batch import Batch
+from wire.event import Event, Evidence
+from wire.health import Health, Status
+from wire.loss import LossRecord
+from wire.observation import Observation
+from wire.receipt import Receipt
+
+ROOT = Path(__file__).parent.parent
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+SCHEMAS: dict[str, type] = {
+    "docs/schema/camera.json": Camera,
+    "docs/schema/centre.json": Centre,
+    "docs/schema/edge.json": Agent,
+    "firmware_profiles/schema.json": Profile,
+    "wire/schema/batch.json": Batch,
+    "wire/schema/event.json": Event,
+    "wire/schema/evidence.json": Evidence,
+    "wire/schema/health.json": Health,
+    "wire/schema/loss.json": LossRecord,
+    "wire/schema/observation.json": Observation,
+    "wire/schema/receipt.json": Receipt,
+    "wire/schema/status.json": Status,
+}
+"""Path in the tree, and what it is the schema of."""
+
+
+def schema(kind: type) -> bytes:
+    """Return the JSON Schema of ``kind``, ready to be written."""
+    (reference,), components = msgspec.json.schema_components([kind])
+    for struct in _structs(kind):
+        _describe(components[struct.__name__]["properties"], struct)
+    body = {"$schema": DRAFT, **reference, "$defs": components}
+    text = msgspec.json.encode(body)
+    return msgspec.json.format(text, indent=2) + b"\n"
+
+
+def stale() -> list[str]:
+    """Return the paths whose content is not what the code says."""
+    paths = {path: ROOT / path for path in SCHEMAS}
+    return [path for path, file in paths.items() if not file.is_file() or file.read_bytes() != schema(SCHEMAS[path])]
+
+
+def _structs(kind: type) -> list[type]:
+    """Return every struct that a type is made of."""
+    found: dict[type, None] = {}
+    waiting: list[Any] = [msgspec.inspect.type_info(kind)]
+    while waiting:
+        info = waiting.pop()
+        if isinstance(info, msgspec.inspect.StructType):
+            if info.cls in found or info.array_like:
+                continue
+            found[info.cls] = None
+            waiting += [field.type for field in info.fields]
+        for name in ("item_type", "value_type", "types", "item_types"):
+            inner = getattr(info, name, ())
+            waiting += inner if isinstance(inner, tuple) else (inner,)
+    return list(found)
+
+
+def _describe(properties: dict[str, Any], struct: type) -> None:
+    """Add the docstrings that stand under a struct's fields."""
+    for owner in struct.__mro__:
+        if owner.__module__.startswith(("msgspec", "builtins")):
+            continue
+        (body,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+        assert isinstance(body, ast.ClassDef)
+        for field, text in itertools.pairwise(body.body):
+            match field, text:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
+                    # Beside a reference a description is allowed since draft 2019-09.
+                    properties[name]["description"] = " ".join(words.replace("``", "`").split())
+
+
+def main() -> None:
+    """Write or check every schema."""
+    found = stale()
+    if "--check" in sys.argv[1:]:
+        if found:
+            sys.exit(f"stale: {', '.join(found)}; write them with `python -m wayside.schema`")
+        return
+    for path in found:
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_bytes(schema(SCHEMAS[path]))
+        print(path)  # noqa: T201  # a script's own voice
+
+
+if __name__ == "__main__":
+    main()
