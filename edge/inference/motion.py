@@ -6,6 +6,7 @@ update); a pixel that differs from the street but not from the fast one belongs 
 """
 
 import math
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from edge.video import Image
 _Grey = NDArray[np.float32]
 _Mask = NDArray[np.uint8]
 _Bits = NDArray[np.bool_]
+_Pixel = TypeVar("_Pixel", np.uint8, np.float32)
 
 _WIDTH = 320
 _FAST_S = 2.0
@@ -94,26 +96,45 @@ class Difference:
         boxes = []
         area_min = self._config.area_min * differs.size
         for blob in _blobs(differs, area_min):
-            share = float(stands[blob > 0].mean())
             parts = [blob]
-            if _SPLIT[0] < share < _SPLIT[1]:
-                standing = _cleaned(blob & stands) & blob
-                parts = [*_blobs(standing, area_min), *_blobs(np.bitwise_xor(blob, standing), area_min)] or [blob]
+            standing = blob.mask & blob.of(stands)
+            if _SPLIT[0] < standing.sum() / blob.mask.sum() < _SPLIT[1]:
+                standing = _cleaned(standing) & blob.mask
+                moving = blob.mask & (1 - standing)
+                halves = [*_blobs(standing, area_min), *_blobs(moving, area_min)]
+                parts = [half.moved(blob.x, blob.y) for half in halves] or [blob]
             boxes += [self._box(part, difference, scale) for part in parts]
         return sorted(boxes, key=lambda box: (-box.confidence, box.x1, box.y1))
 
-    def _box(self, blob: _Mask, difference: _Grey, scale: tuple[float, float]) -> Box:
+    def _box(self, blob: "_Blob", difference: _Grey, scale: tuple[float, float]) -> Box:
         """Return a blob's box; confidence is its mean difference, 0.5 at the threshold and 1 at twice that."""
-        x, y, width, height = cv2.boundingRect(blob)
-        contrast = float(difference[blob > 0].mean()) / (2 * self._config.threshold)
+        contrast = float(blob.of(difference)[blob.mask > 0].mean()) / (2 * self._config.threshold)
+        height, width = blob.mask.shape
         return Box(
-            round(x * scale[0], 1),
-            round(y * scale[1], 1),
-            round((x + width) * scale[0], 1),
-            round((y + height) * scale[1], 1),
+            round(blob.x * scale[0], 1),
+            round(blob.y * scale[1], 1),
+            round((blob.x + width) * scale[0], 1),
+            round((blob.y + height) * scale[1], 1),
             "thing",
             round(min(1.0, contrast), 4),
         )
+
+
+class _Blob(NamedTuple):
+    """A connected piece: its corner in the picture and, cut to its bounds, its mask."""
+
+    x: int
+    y: int
+    mask: _Mask
+
+    def of(self, picture: NDArray[_Pixel]) -> NDArray[_Pixel]:
+        """Return the part of a picture that lies in the blob's bounds."""
+        height, width = self.mask.shape
+        return picture[self.y : self.y + height, self.x : self.x + width]
+
+    def moved(self, x: int, y: int) -> "_Blob":
+        """Return the blob as seen from a corner that lies further up and left."""
+        return _Blob(self.x + x, self.y + y, self.mask)
 
 
 def _small(image: Image) -> _Grey:
@@ -135,8 +156,12 @@ def _cleaned(mask: _Bits | _Mask) -> _Mask:
     return np.asarray(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8)), np.uint8)
 
 
-def _blobs(mask: _Mask, area_min: float) -> list[_Mask]:
-    """Return one mask for each connected piece that is large enough."""
+def _blobs(mask: _Mask, area_min: float) -> list[_Blob]:
+    """Return each connected piece of a mask that is large enough."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    large = [n for n in range(1, count) if stats[n, cv2.CC_STAT_AREA] >= area_min]
-    return [(labels == n).astype(np.uint8) for n in large]
+    blobs = []
+    for n in range(1, count):
+        x, y, width, height, area = (int(each) for each in stats[n])
+        if area >= area_min:
+            blobs.append(_Blob(x, y, (labels[y : y + height, x : x + width] == n).astype(np.uint8)))
+    return blobs
