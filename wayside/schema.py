@@ -81,9 +81,9 @@ def _describe(properties: dict[str, Any], struct: type) -> None:
     for owner in struct.__mro__:
         if owner.__module__.startswith(("msgspec", "builtins")):
             continue
-        (body,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
-        assert isinstance(body, ast.ClassDef)
-        for field, text in itertools.pairwise(body.body):
+        tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
+        body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef))
+        for field, text in itertools.pairwise(body):
             match field, text:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
                     # Beside a reference a description is allowed since draft 2019-09.
