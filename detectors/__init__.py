@@ -1,0 +1,1 @@
+"""What a camera saw, told as stays; pure, with no stream, picture or clock."""
