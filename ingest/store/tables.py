@@ -159,6 +159,7 @@ dead_letter = Table(
     Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of topic and payload: the same one is counted
     Column("topic", Text, nullable=False),
     Column("agent", String(41), nullable=False),
+    Column("seq", BigInteger),  # of a message put aside alone; null for a whole payload
     Column("reason", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("first_ms", BigInteger, nullable=False),
