@@ -1,0 +1,1 @@
+"""From stays to events, and from events to cases; pure."""

@@ -1,0 +1,141 @@
+"""Rule: one YAML file that says when a stay becomes an event, with which evidence, and its own tests."""
+
+import difflib
+import hashlib
+from typing import Annotated, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from config.document import Document
+from rules.expression import Expression, Value
+from wire.event import Phase, Role
+from wire.identifiers import Id
+from wire.stay import Stay
+
+Still = Literal["arrival", "middle", "limit"]
+Parameters = dict[str, float]
+
+_LIMIT = "limit_s"
+"""The parameter that the stills are spaced over."""
+KINDS: dict[str, type] = {name: kind for name, kind in get_type_hints(Stay).items() if kind in {bool, float, int, str}}
+"""What expressions may name of a stay, and of which kind it is."""
+
+
+class Parameter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A number that a zone may set otherwise, within its bounds."""
+
+    default: float
+    unit: str
+    min: float
+    max: float
+    help: str
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A made-up stay, and what the rule must make of it."""
+
+    note: str
+    parameters: Parameters = {}
+    series: Annotated[tuple[dict[str, Value], ...], Meta(min_length=1)]
+    """Fields of the stay at one instant after another; what a row leaves out stays as it was."""
+    phases: tuple[tuple[float, Phase], ...]
+    """At which ``time_s`` the event starts and ends; empty for none."""
+
+
+class RuleFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a rule's file holds."""
+
+    name: Id
+    kind: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{1,40}$(?!\n)")]
+    watches: Literal["stay"]
+    zone_types: Annotated[tuple[Literal["no_parking"], ...], Meta(min_length=1)]
+    parameters: dict[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{1,40}$(?!\n)")], Parameter] = {}
+    when: str
+    """The event starts when this holds; it ends when the vehicle has left."""
+    unless: str = "false"
+    """The event does not start while this holds."""
+    stills: dict[Still, Annotated[float, Meta(ge=0, le=1)]] = {}
+    """Which pictures are kept, and at which share of ``limit_s`` each is taken."""
+    clip: bool = False
+    tests: tuple[Trial, ...] = ()
+
+
+class Rule:
+    """A rule that has been read: every name in it is known, and its expressions work."""
+
+    def __init__(self, content: bytes, source: str) -> None:
+        """Read a rule's file; raise ConfigError naming what is wrong with it."""
+        self.document = Document(content, source)
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        self.file = self.document.read(RuleFile)
+        self._check_parameters()
+        kinds = KINDS | dict.fromkeys(self.file.parameters, float)
+        self._when = Expression(self.document, "when", self.file.when, kinds)
+        self._unless = Expression(self.document, "unless", self.file.unless, kinds)
+        for number, trial in enumerate(self.file.tests):
+            self._check_trial(f"tests[{number}]", trial)
+
+    @property
+    def expects(self) -> tuple[Role, ...]:
+        """The evidence that an event of this rule will have, in the order of its taking."""
+        stills = sorted(self.file.stills, key=lambda role: self.file.stills[role])
+        return (*stills, "clip") if self.file.clip else tuple(stills)
+
+    def values(self, given: Parameters) -> Parameters:
+        """Return the rule's parameters, with those that are ``given`` in place of the defaults."""
+        return {name: given.get(name, parameter.default) for name, parameter in self.file.parameters.items()}
+
+    def holds(self, stay: Stay, parameters: Parameters) -> bool:
+        """Say whether the condition holds for a stay, with the values of the zone's parameters."""
+        return self._ask(self._when, stay, parameters) and not self._ask(self._unless, stay, parameters)
+
+    def stills_due(self, stay: Stay, parameters: Parameters) -> tuple[Still, ...]:
+        """Return the stills whose time has come."""
+        return tuple(
+            role for role, share in self.file.stills.items() if stay.dwell_s >= share * parameters.get(_LIMIT, 0.0)
+        )
+
+    @staticmethod
+    def _ask(expression: Expression, stay: Stay, parameters: Parameters) -> bool:
+        names = expression.names
+        return expression.holds(
+            {name: parameters[name] if name in parameters else getattr(stay, name) for name in names}
+        )
+
+    def _check_parameters(self) -> None:
+        for name, parameter in self.file.parameters.items():
+            key = f"parameters.{name}"
+            if name in Stay.__struct_fields__:
+                raise self.document.error(key, "a stay has a field of this name", "choose another name")
+            if problem := outside(parameter, parameter.default):
+                raise self.document.error(f"{key}.default", problem)
+        if self.file.stills and _LIMIT not in self.file.parameters:
+            raise self.document.error("stills", f"expected a parameter {_LIMIT!r}, over which they are spaced")
+
+    def _check_trial(self, key: str, trial: Trial) -> None:
+        for name, value in trial.parameters.items():
+            if problem := self.refusal(name, value):
+                raise self.document.error(f"{key}.parameters.{name}", *problem)
+        for number, row in enumerate(trial.series):
+            if unknown := sorted(row.keys() - KINDS.keys()):
+                close = difflib.get_close_matches(unknown[0], KINDS, n=1)
+                suggestion = f"did you mean {close[0]!r}?" if close else "known names: " + ", ".join(sorted(KINDS))
+                raise self.document.error(f"{key}.series[{number}].{unknown[0]}", "unknown name", suggestion)
+
+    def refusal(self, name: str, value: float) -> tuple[str, str] | None:
+        """Return problem and suggestion if this rule cannot take ``value`` for its parameter ``name``."""
+        parameter = self.file.parameters.get(name)
+        if parameter is None:
+            known = sorted(self.file.parameters)
+            close = difflib.get_close_matches(name, known, n=1)
+            return "unknown parameter", f"did you mean {close[0]!r}?" if close else "known: " + ", ".join(known)
+        problem = outside(parameter, value)
+        return (problem, "") if problem else None
+
+
+def outside(parameter: Parameter, value: float) -> str:
+    """Return what is wrong with a value, or an empty string."""
+    if parameter.min <= value <= parameter.max:
+        return ""
+    return f"expected {parameter.min:g} to {parameter.max:g} {parameter.unit}, got {value:g}"

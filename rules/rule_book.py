@@ -1,0 +1,176 @@
+"""Book: all the rules of an agent, stepped together over stays; pure, so live, replay and tests are one."""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from config.document import ConfigError
+from rules.rule import Parameters, Rule, Still, Trial
+from wire.event import Phase
+from wire.identifiers import uuid7_of
+from wire.stay import Stay
+
+Settings = tuple[tuple[Rule, Parameters], ...]
+"""The rules that watch a zone, each with the values of its parameters there."""
+
+
+class Capture(msgspec.Struct, frozen=True, kw_only=True):
+    """Take this still now: it belongs to the event that may come of the stay."""
+
+    event_id: str
+    stay: Stay
+    role: Still
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """A stay has become an event."""
+
+    event_id: str
+    stay: Stay
+    rule: str
+    kind: str
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """The vehicle of an event has left."""
+
+    event_id: str
+    stay: Stay
+    rule: str
+    kind: str
+
+
+Outcome = Capture | Started | Ended
+
+
+class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one rule remembers of one stay."""
+
+    event_id: str
+    kind: str
+    captured: tuple[Still, ...] = ()
+    is_raised: bool = False
+
+
+class BookState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a book remembers of one camera; it encodes."""
+
+    watched: dict[str, dict[str, Watched]] = {}
+    """By stay, then by rule."""
+
+
+class Book:
+    """Rules, none with the name of another."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        """Take the rules in the order of their names; raise ConfigError if a name is there twice."""
+        self.rules = tuple(sorted(rules, key=lambda rule: (rule.file.name, rule.document.source)))
+        for rule, other in zip(self.rules, self.rules[1:], strict=False):
+            if rule.file.name == other.file.name:
+                raise other.document.error("name", f"{rule.document.source} has the name {rule.file.name!r} already")
+
+    def settings(self, zone_type: str, given: Parameters, *, source: str, key: str) -> Settings:
+        """Return the rules for a zone. Raise ConfigError, naming source and key, for a parameter none of them takes."""
+        rules = [rule for rule in self.rules if zone_type in rule.file.zone_types]
+        for name, value in given.items():
+            refusals = [rule.refusal(name, value) for rule in rules if name in rule.file.parameters or len(rules) == 1]
+            problem = next(filter(None, refusals), None) if refusals else ("unknown parameter", "no rule here takes it")
+            if problem:
+                raise ConfigError(source, 0, f"{key}.{name}", *problem)
+        return tuple((rule, rule.values(given)) for rule in rules)
+
+    @staticmethod
+    def step(state: BookState, stays: Iterable[Stay], zones: Mapping[str, Settings]) -> tuple[BookState, list[Outcome]]:
+        """Return the state after these stays, and what comes of them; ``zones`` are the settings by zone."""
+        watched, outcomes = dict(state.watched), list[Outcome]()
+        for stay in stays:
+            before = watched.get(stay.id, {})
+            if stay.has_left:
+                watched.pop(stay.id, None)
+                # Whoever was told of the start is told of the end, also when the rule has gone from the book.
+                outcomes += [
+                    Ended(event_id=each.event_id, stay=stay, rule=name, kind=each.kind)
+                    for name, each in before.items()
+                    if each.is_raised
+                ]
+                continue
+            after = dict(before)
+            for rule, parameters in zones.get(stay.zone, ()):
+                name = rule.file.name
+                known = before.get(name) or Watched(
+                    event_id=uuid7_of(stay.start_ms, stay.id, name), kind=rule.file.kind
+                )
+                after[name] = known if known.is_raised else _advance(known, rule, stay, parameters, outcomes)
+            watched[stay.id] = after
+        return BookState(watched=watched), outcomes
+
+
+def _advance(known: Watched, rule: Rule, stay: Stay, parameters: Parameters, outcomes: list[Outcome]) -> Watched:
+    """Return what is known of a stay that is no event yet, and append what comes of it."""
+    is_raised = rule.holds(stay, parameters)
+    is_seen = not stay.unseen_s and not stay.is_blind
+    # An event has all its stills when it starts, even if traffic stood before the vehicle at the proper time.
+    due = tuple(rule.file.stills) if is_raised else rule.stills_due(stay, parameters) if is_seen else ()
+    fresh = tuple(role for role in due if role not in known.captured and (is_raised or role != "limit"))
+    outcomes += [Capture(event_id=known.event_id, stay=stay, role=role) for role in fresh]
+    if is_raised:
+        outcomes.append(Started(event_id=known.event_id, stay=stay, rule=rule.file.name, kind=rule.file.kind))
+    if not fresh and not is_raised:
+        return known
+    return msgspec.structs.replace(known, captured=known.captured + fresh, is_raised=is_raised)
+
+
+_STAY = Stay(
+    id="00000000-0000-7000-8000-000000000000",
+    camera="camera",
+    zone="zone",
+    time_s=0.0,
+    time_ms=0,
+    start_s=0.0,
+    start_ms=0,
+    dwell_s=0.0,
+    visible_s=0.0,
+    occluded_s=0.0,
+    blind_s=0.0,
+    visible_share=1.0,
+    unseen_s=0.0,
+    in_jam=False,
+    is_blind=False,
+    has_left=False,
+    label="car",
+    confidence=0.9,
+    bbox=(100.0, 100.0, 80.0, 60.0),
+    size=(640, 480),
+)
+
+
+def phases(rule: Rule, trial: Trial) -> list[tuple[float, Phase]]:
+    """Return what a rule makes of a made-up stay: times and phases. Raise ConfigError for a value of a wrong kind."""
+    zones = {_STAY.zone: ((rule, rule.values(trial.parameters)),)}
+    state, found, values = BookState(), list[tuple[float, Phase]](), msgspec.structs.asdict(_STAY)
+    for number, row in enumerate(trial.series):
+        values |= row
+        try:
+            stay = msgspec.convert(values, Stay)
+        except msgspec.ValidationError as error:
+            key = f"tests[{rule.file.tests.index(trial)}].series[{number}]"
+            raise rule.document.error(key, str(error)) from error
+        state, outcomes = Book.step(state, (stay,), zones)
+        for outcome in outcomes:
+            if not isinstance(outcome, Capture):
+                found.append((stay.time_s, "start" if isinstance(outcome, Started) else "end"))
+    return found
+
+
+def failures(rule: Rule) -> list[str]:
+    """Return one line for each of a rule's own tests that comes out otherwise than it says."""
+    found = ((trial, phases(rule, trial)) for trial in rule.file.tests)
+    return [
+        f"{trial.note}: expected {_words(trial.phases)}, got {_words(got)}"
+        for trial, got in found
+        if tuple(got) != trial.phases
+    ]
+
+
+def _words(found: Iterable[tuple[float, Phase]]) -> str:
+    return ", ".join(f"{phase} at {time_s:g} s" for time_s, phase in found) or "nothing"
