@@ -1,21 +1,34 @@
 """A YAML document read into a typed struct; whatever is wrong is said with file, line, key and a suggestion.
 
-Aliases are refused (a few lines of them can unfold into gigabytes) and so are documents over a mebibyte.
+Aliases are refused (a few lines of them can unfold into gigabytes), and so are documents over a mebibyte and deep
+nesting, which ends the process inside libyaml.
 """
 
 import difflib
 import re
-from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import msgspec
 import yaml
+from yaml import tokens
+
+from config.shape import example_at, keys_at, words_at
 
 T = TypeVar("T")
 
 BYTES_MAX = 1024 * 1024
+DEPTH_MAX = 32
 _AT = re.compile(r" - at `(key in )?\$(?P<path>[^`]*)`$")
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>[^`]*)`")
+_MISSING = re.compile(r"^Object missing required field `(?P<name>[^`]*)`")
+_NOT_TEXT = re.compile(r"^Expected `str`, got `(bool|int|float|date|datetime)`")
+_OPENS = (
+    tokens.BlockMappingStartToken,
+    tokens.BlockSequenceStartToken,
+    tokens.FlowMappingStartToken,
+    tokens.FlowSequenceStartToken,
+)
+_CLOSES = (tokens.BlockEndToken, tokens.FlowMappingEndToken, tokens.FlowSequenceEndToken)
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -47,19 +60,21 @@ class Document:
             raise ConfigError(source, 0, "", f"expected at most {BYTES_MAX} bytes, got {len(content)}")
         self._lines: dict[str, int] = {"": 1}
         try:
-            text = content.decode("utf-8")
-            _refuse_aliases(text, source)
+            text = content.decode("utf-8-sig")
+            _refuse_abuse(text, source)
             loader = _Loader(text)
             node = loader.get_single_node()
-            self._index(node, "")
+            self._index(loader, node, "")
             self.value: Any = loader.construct_document(node) if node is not None else None
         except UnicodeDecodeError as error:
             raise ConfigError(source, 0, "", f"expected UTF-8 text: {error.reason} at byte {error.start}") from error
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 0
-            raise ConfigError(source, line, "", f"no valid YAML: {error.problem}") from error
+            has_tab = any("\t" in each for each in text.splitlines()[max(line - 2, 0) : line])
+            suggestion = "indent with spaces, not tabs" if has_tab else ""
+            raise ConfigError(source, line, "", f"no valid YAML: {error.problem}", suggestion) from error
         except yaml.YAMLError as error:
-            raise ConfigError(source, 0, "", f"no valid YAML: {error}") from error
+            raise ConfigError(source, 0, "", f"no valid YAML: {str(error).splitlines()[0]}") from error
 
     def read(self, kind: type[T]) -> T:
         """Return the document as ``kind``; raise ConfigError naming the first thing that does not fit."""
@@ -73,65 +88,74 @@ class Document:
         return ConfigError(self.source, self._line_of(key), key, problem, suggestion)
 
     def _explain(self, text: str, kind: Any) -> ConfigError:
+        """Return what msgspec found, with the place in the file and what to write instead."""
         at = _AT.search(text)
         path = at["path"].removeprefix(".") if at else ""
         problem = text[: at.start()] if at else text
-        unknown = _UNKNOWN.match(problem)
-        if unknown is None:
-            return self.error(path, problem[:1].lower() + problem[1:])
-        name = unknown["name"]
-        names = sorted(_field_names(kind))
-        close = difflib.get_close_matches(name, names, n=1)
-        suggestion = f"did you mean {close[0]!r}?" if close else "known keys: " + ", ".join(names)
-        return self.error(f"{path}.{name}".removeprefix("."), "unknown key", suggestion)
+        if unknown := _UNKNOWN.match(problem):
+            name = unknown["name"]
+            suggestion = _closest(name, sorted(keys_at(kind, path, self.value)), otherwise="known keys")
+            return self.error(f"{path}.{name}".removeprefix("."), "unknown key", suggestion)
+        if missing := _MISSING.match(problem):
+            name = missing["name"]
+            words = words_at(kind, f"{path}.{name}".removeprefix("."))
+            return self.error(
+                path, f"the key {name!r} is missing", f"expected one of: {', '.join(words)}" if words else ""
+            )
+        if self.value is None:
+            return self.error("", "the document is empty", f"known keys: {', '.join(sorted(keys_at(kind, '', None)))}")
+        problem = problem[:1].lower() + problem[1:]
+        if "matching regex" in problem and (example := example_at(kind, path)):
+            return self.error(path, f"not written as expected, for example {example!r}")
+        if words := words_at(kind, path):
+            found = problem.partition("'")[2].rpartition("'")[0]
+            return self.error(path, problem, _closest(found, words, otherwise="expected one of"))
+        return self.error(path, problem, "put it in quotes" if _NOT_TEXT.match(text) else "")
 
     def _line_of(self, key: str) -> int:
         while key and key not in self._lines:
-            key = re.sub(r"(\.[^.\[]*|\[[^\]]*\]|^[^.\[]*)$", "", key)
+            shorter = re.sub(r"(\.[^.\[]*|\[[^\]]*\]|^[^.\[]*)$", "", key)
+            key = shorter if shorter != key else ""
         return self._lines[key]
 
-    def _index(self, node: yaml.Node | None, path: str) -> None:
-        """Remember the line of every key, and refuse a key that is there twice."""
+    def _index(self, loader: Any, node: yaml.Node | None, path: str) -> None:
+        """Remember the line of every key; refuse a key that is there twice, and a date like 2024-99-99."""
         if isinstance(node, yaml.MappingNode):
+            lines: dict[str, int] = {}
             for key, value in node.value:
                 name = f"{path}.{key.value}".removeprefix(".")
                 line = key.start_mark.line + 1
-                if name in self._lines:
-                    raise ConfigError(self.source, line, name, f"this key is there twice (line {self._lines[name]})")
-                self._lines[name] = line
-                self._index(value, name)
+                if name in lines:
+                    raise ConfigError(self.source, line, name, f"this key is there twice (line {lines[name]})")
+                self._lines[name] = lines[name] = line
+                if isinstance(key, yaml.ScalarNode):
+                    self._index(loader, key, name)
+                self._index(loader, value, name)
         elif isinstance(node, yaml.SequenceNode):
             for number, item in enumerate(node.value):
                 name = f"{path}[{number}]"
                 self._lines[name] = item.start_mark.line + 1
-                self._index(item, name)
+                self._index(loader, item, name)
+        elif isinstance(node, yaml.ScalarNode):
+            try:
+                loader.construct_object(node)
+            except ValueError as error:
+                problem = f"{node.value[:20]!r} looks like a number or a date and is none"
+                raise ConfigError(self.source, node.start_mark.line + 1, path, problem, "put it in quotes") from error
 
 
-def _refuse_aliases(text: str, source: str) -> None:
+def _refuse_abuse(text: str, source: str) -> None:
+    """Refuse what a parser should not be given: aliases, and nesting deeper than anybody writes."""
+    depth = 0
     for token in yaml.scan(text, Loader=_Loader):
-        if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
-            raise ConfigError(source, token.start_mark.line + 1, "", "expected no anchors or aliases ('&', '*')")
+        line = token.start_mark.line + 1
+        if isinstance(token, tokens.AliasToken | tokens.AnchorToken):
+            raise ConfigError(source, line, "", "expected no anchors or aliases ('&', '*')")
+        depth += isinstance(token, _OPENS) - isinstance(token, _CLOSES)
+        if depth > DEPTH_MAX:
+            raise ConfigError(source, line, "", f"expected at most {DEPTH_MAX} levels of nesting")
 
 
-def _field_names(kind: Any) -> set[str]:
-    """Return the names of every field that a type knows, however deep."""
-    return set(_walk(msgspec.inspect.type_info(kind), seen=set()))
-
-
-def _walk(info: Any, seen: set[type]) -> Iterator[str]:
-    if isinstance(info, msgspec.inspect.StructType):
-        if info.cls in seen:
-            return
-        seen.add(info.cls)
-        if isinstance(info.tag_field, str):
-            yield info.tag_field
-        for field in info.fields:
-            yield field.encode_name
-            yield from _walk(field.type, seen)
-        return
-    for name in ("item_type", "value_type"):
-        if hasattr(info, name):
-            yield from _walk(getattr(info, name), seen)
-    for name in ("types", "item_types"):
-        for inner in getattr(info, name, ()):
-            yield from _walk(inner, seen)
+def _closest(word: str, words: list[str], *, otherwise: str) -> str:
+    close = difflib.get_close_matches(word, words, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"{otherwise}: {', '.join(words)}"

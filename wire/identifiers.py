@@ -7,7 +7,14 @@ from typing import Annotated
 from msgspec import Meta
 
 # "$" alone would also match before a final line break.
-Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,40}$(?!\n)", description="Agent, camera, zone or rule.")]
+Id = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9-]{1,40}$(?!\n)",
+        description="Agent, camera, zone or rule: 2 to 41 of a-z, 0-9 and -.",
+        examples=["kerb-north-2"],
+    ),
+]
 Uuid7 = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$(?!\n)")]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 Epoch = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}$(?!\n)", description="The life of one outbox file.")]
