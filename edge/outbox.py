@@ -121,6 +121,7 @@ class Outbox:
 
     def _ask(self, work: Callable[[], Any], *, rows: int) -> Future[Any]:
         done: Future[Any] = Future()
+        done.set_running_or_notify_cancel()  # who stops waiting does not stop the commit
         self._jobs.put(_Job(work, done, rows))
         return done
 
