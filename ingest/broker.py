@@ -1,6 +1,7 @@
 """One connection to the broker, moved along by the thread that uses it; nothing is acknowledged on its own."""
 
 import hashlib
+import os
 import select
 import socket
 import time
@@ -50,15 +51,29 @@ class BrokerError(Exception):
         super().__init__(reason)
 
 
+def probe(centre: Centre) -> str:
+    """Return which MQTT the broker speaks with us, leaving nothing behind; raise BrokerError."""
+    for version in (MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311):
+        try:
+            Link(centre, version, is_guest=True).close()
+        except BrokerError as error:
+            if error.is_version:
+                continue
+            raise
+        return version.name
+    raise BrokerError("speaks neither MQTT 5 nor MQTT 3.1.1")
+
+
 class Link:
     """A connection with a session that the broker keeps; deliveries gather in ``inbox``."""
 
-    def __init__(self, centre: Centre, version: MQTTProtocolVersion) -> None:
-        """Connect and subscribe; raise BrokerError."""
+    def __init__(self, centre: Centre, version: MQTTProtocolVersion, *, is_guest: bool = False) -> None:
+        """Connect and subscribe; raise BrokerError. A guest has a session of its own, which ends with the link."""
         self.inbox: deque[Delivery] = deque()
         self.is_up = False
         self._reason = ""
         self._is_answered = False
+        self._is_guest = is_guest
         self._client = self._new_client(centre, version)
         try:
             self._connect(centre, version)
@@ -109,9 +124,9 @@ class Link:
         is_old = version != MQTTProtocolVersion.MQTTv5
         client = Client(
             CallbackAPIVersion.VERSION2,
-            client_id=f"wayside-{centre.broker_user}",
+            client_id=f"wayside-{centre.broker_user}" + (f"-check-{os.getpid()}" if self._is_guest else ""),
             protocol=version,
-            clean_session=False if is_old else None,
+            clean_session=self._is_guest if is_old else None,
             manual_ack=True,
         )
         client.max_inflight_messages_set(1_000)
@@ -135,9 +150,9 @@ class Link:
             self._client.connect(host, port, _KEEPALIVE_S)
             return
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's own
-        properties.SessionExpiryInterval = _SESSION_S
+        properties.SessionExpiryInterval = 0 if self._is_guest else _SESSION_S
         properties.ReceiveMaximum = UNACKED_MAX
-        self._client.connect(host, port, _KEEPALIVE_S, clean_start=False, properties=properties)
+        self._client.connect(host, port, _KEEPALIVE_S, clean_start=self._is_guest, properties=properties)
 
     def _on_connect(
         self, client: Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Properties | None

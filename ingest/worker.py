@@ -52,6 +52,7 @@ class Worker:
         is_connected: whether the broker hands out messages to it.
         progress_s: steady time at which it last went round its loop.
         trouble: why nothing can be taken at the moment; empty if it can.
+        has_failed: whether it ended without having been told to.
     """
 
     def __init__(self, centre: Centre, engine: sa.Engine, changes: Changes) -> None:
@@ -63,6 +64,7 @@ class Worker:
         self.is_connected = False
         self.progress_s = time.monotonic()
         self.trouble = "not connected yet"
+        self.has_failed = True
 
     def stop(self) -> None:
         """Ask it to end after the group at hand."""
@@ -87,6 +89,7 @@ class Worker:
                 continue
             attempt = 0
             self._serve(link)
+        self.has_failed = False
 
     def _serve(self, link: Link) -> None:
         """Take what one connection brings, for as long as it holds."""
