@@ -37,11 +37,17 @@ def test_an_editor_is_told_what_a_key_means() -> None:
     )
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "firmware_profiles").rglob("*.yaml")), ids=lambda path: path.stem)
-def test_the_profiles_follow_their_schema(path: Path) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [*sorted((ROOT / "firmware_profiles").rglob("*.yaml")), *sorted((ROOT / "rules" / "book").glob("*.yaml"))],
+    ids=lambda path: path.stem,
+)
+def test_what_stands_in_the_tree_follows_the_schema_that_its_first_line_names(path: Path) -> None:
+    marker, _, named = path.read_text().splitlines()[0].partition("$schema=")
+    assert marker == "# yaml-language-server: "
     # JSON has no numbers for keys; an editor reads them as text too.
     content: Any = msgspec.to_builtins(yaml.safe_load(path.read_text()), str_keys=True)
-    validator("firmware_profiles/schema.json").validate(content)
+    validator(str((path.parent / named).resolve().relative_to(ROOT))).validate(content)
 
 
 def test_an_unknown_key_is_underlined_in_the_editor() -> None:

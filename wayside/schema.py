@@ -16,6 +16,7 @@ import msgspec
 from devices.profile import Profile
 from edge.config import Agent, Camera
 from ingest.config import Centre
+from rules.rule import RuleFile
 from wire.batch import Batch
 from wire.event import Event, Evidence
 from wire.health import Health, Status
@@ -31,6 +32,7 @@ SCHEMAS: dict[str, type] = {
     "docs/schema/centre.json": Centre,
     "docs/schema/edge.json": Agent,
     "firmware_profiles/schema.json": Profile,
+    "rules/schema.json": RuleFile,
     "wire/schema/batch.json": Batch,
     "wire/schema/event.json": Event,
     "wire/schema/evidence.json": Evidence,

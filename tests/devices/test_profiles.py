@@ -77,7 +77,11 @@ def test_a_decode_error_names_the_byte() -> None:
     ("old", "new", "message"),
     [
         ("model: em-1", "modle: em-1", "acme.yaml:2: modle: unknown key; did you mean 'model'?"),
-        ("format: uint8", "format: uint9", "acme.yaml:7: items[0].fields[0].format: invalid enum value 'uint9'"),
+        (
+            "format: uint8",
+            "format: uint9",
+            "acme.yaml:7: items[0].fields[0].format: invalid enum value 'uint9'; did you mean 'uint8'?",
+        ),
         ("type: 0x75", "type: 0x175", "acme.yaml:7: items[0].type: expected `int` <= 255"),
         ("[a manual, page 3]", "[]", "acme.yaml:5: sources: expected `array` of length >= 1"),
         (
