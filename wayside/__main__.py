@@ -17,6 +17,8 @@ COMMANDS = {
     "ingest": ("ingest.cli", "ingest_app"),
     "model": ("wayside.models", "models_app"),
     "profiles": ("wayside.profiles", "profiles_app"),
+    "replay": ("wayside.replay", "replay_app"),
+    "rules": ("wayside.rules", "rules_app"),
 }
 
 

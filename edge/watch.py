@@ -1,0 +1,136 @@
+"""Watch: all that one camera's ticks lead to, live and replayed alike; pure."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from detectors.parking import Ledger, Place
+from detectors.tick import Tick
+from edge.config import Camera
+from rules.rule_book import Book, BookState, Capture, Ended, Started
+from wire.event import Event
+from wire.observation import Observation
+from wire.stay import Stay
+
+_SAY_AGAIN_S = 10.0
+"""How often an observation is repeated that has not changed."""
+_TICKS_A_GAP = 3
+"""A camera with slow ticks may leave out two of them before it counts as blind."""
+
+
+class Said(msgspec.Struct, frozen=True, array_like=True):
+    """An observation's last result, and when."""
+
+    time_s: float
+    result: float
+
+
+class WatchState(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a watch remembers; it encodes, so that a restart goes on where the agent was killed."""
+
+    ledger: Ledger
+    book: BookState
+    said: dict[str, Said]
+    """By zone; the camera as a whole under an empty name."""
+
+    @property
+    def event_ids(self) -> frozenset[str]:
+        """The events that are under way or may come of a stay; stills of any other are needed no more."""
+        return frozenset(each.event_id for rules in self.book.watched.values() for each in rules.values())
+
+
+class Watch:
+    """Steps one camera's detector and rules."""
+
+    def __init__(self, camera: Camera, book: Book) -> None:
+        """Bind the rules to the zones; raise ConfigError for a zone's parameter that no rule takes, or out of range."""
+        self.camera, self.book = camera, book
+        gap_s = max(camera.parking.max_gap_s, _TICKS_A_GAP / camera.tick_hz)
+        self._parking = msgspec.structs.replace(camera.parking, max_gap_s=gap_s)
+        self._places = tuple(Place(zone.id, zone.polygon, zone.lane) for zone in camera.zones)
+        self._settings = {
+            zone.id: book.settings(
+                zone.type, zone.parameters, source=f"camera {camera.id}", key=f"zones[{number}].parameters"
+            )
+            for number, zone in enumerate(camera.zones)
+        }
+        self._rules = {rule.file.name: rule for rule in book.rules}
+        self._book_sha256 = hashlib.sha256("".join(rule.sha256 for rule in book.rules).encode()).hexdigest()
+
+    def first(self) -> WatchState:
+        """Return the state of a camera that has seen nothing."""
+        return WatchState(ledger=self._parking.first(), book=BookState(), said={})
+
+    def step(self, state: WatchState, tick: Tick) -> tuple[WatchState, list[Event | Capture | Observation]]:
+        """Return the state after a tick and what comes of it: stills to take, then events, then observations."""
+        ledger, stays = self._parking.step(state.ledger, tick, self._places)
+        if ledger is state.ledger:
+            return state, []
+        book, outcomes = self.book.step(state.book, stays, self._settings)
+        captures = [outcome for outcome in outcomes if isinstance(outcome, Capture)]
+        events = [self._event(outcome, tick) for outcome in outcomes if not isinstance(outcome, Capture)]
+        observations = [] if tick.blind else list(self._observe(state.said, stays, tick))
+        said = dict(state.said)
+        for each in observations:
+            said[each.feature] = Said(tick.time_s, float(each.result))
+        return WatchState(ledger=ledger, book=book, said=said), [*captures, *events, *observations]
+
+    def _event(self, outcome: Started | Ended, tick: Tick) -> Event:
+        stay, rule = outcome.stay, self._rules.get(outcome.rule)
+        parameters = dict(self._settings.get(stay.zone, ())).get(rule, {}) if rule else {}
+        return Event(
+            id=outcome.event_id,
+            phase="start" if isinstance(outcome, Started) else "end",
+            rule=outcome.rule,
+            kind=outcome.kind,
+            camera=self.camera.id,
+            zone=stay.zone,
+            time_ms=tick.time_ms,
+            start_ms=stay.start_ms,
+            end_ms=stay.end_ms,
+            clock=tick.clock,
+            # The 128 bits of the stay's id serve as a trace-id, so that every event of a stay is one trace.
+            trace_id=stay.id.replace("-", ""),
+            bbox=_rounded(stay.bbox),
+            size=stay.size,
+            label=stay.label,
+            confidence=round(min(max(stay.confidence, 0.0), 1.0), 3),
+            position=self.camera.position,
+            expects=rule.expects if rule else (),
+            facts={
+                **parameters,
+                "dwell_s": round(stay.dwell_s, 3),
+                "visible_s": round(stay.visible_s, 3),
+                "occluded_s": round(stay.occluded_s, 3),
+                "blind_s": round(stay.blind_s, 3),
+                "visible_share": round(stay.visible_share, 3),
+                "book_sha256": self._book_sha256,
+                **({"rule_sha256": rule.sha256} if rule else {}),
+            },
+        )
+
+    def _observe(self, said: Mapping[str, Said], stays: Iterable[Stay], tick: Tick) -> Iterator[Observation]:
+        """Yield the counts that have changed or were not said for a while."""
+        parking, counts = self._parking, {place.id: 0 for place in self._places}
+        for stay in stays:
+            if not stay.has_left and stay.zone in counts:
+                counts[stay.zone] += 1
+        counts[""] = sum(
+            box.confidence >= parking.birth_confidence and box.label in parking.classes for box in tick.boxes
+        )
+        for feature, count in counts.items():
+            before = said.get(feature)
+            if before is None or before.result != count or tick.time_s - before.time_s >= _SAY_AGAIN_S:
+                yield Observation(
+                    source=self.camera.id,
+                    property="zone.stays" if feature else "vehicle.count",
+                    result=float(count),
+                    time_ms=tick.time_ms,
+                    feature=feature,
+                )
+
+
+def _rounded(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    x, y, width, height = box
+    return round(x, 1), round(y, 1), round(width, 1), round(height, 1)
