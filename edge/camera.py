@@ -23,6 +23,8 @@ from wire.health import CameraHealth
 
 _OPEN_S = 20.0
 """A process that has only just begun may be silent for so long: it loads its libraries and connects."""
+_PICTURE_DUE_S = 30.0
+"""Packets without a picture for so long are a fault, even where key frames are rare and only they are decoded."""
 _BACKOFF_MAX_S = 30.0
 _SPAWN = multiprocessing.get_context("spawn")
 _DECODER = msgspec.msgpack.Decoder(Word)
@@ -88,15 +90,10 @@ class CameraFeed:
         """Return how the camera is."""
         age_s = time.monotonic() - self._shown_s if self._frame is not None else None
         health = msgspec.structs.replace(self._health, last_frame_age_s=age_s)
-        if health.state == "live" and age_s is not None and age_s > self._picture_due_s():
+        if health.state == "live" and age_s is not None and age_s > max(_PICTURE_DUE_S, 3 / self._camera.tick_hz):
             reason = f"no picture could be decoded for {age_s:.0f} s, though packets come"
             return msgspec.structs.replace(health, state="stalled", reason=reason)
         return health
-
-    def _picture_due_s(self) -> float:
-        """Return after how long a missing picture is a fault: key frames may be rare."""
-        usual_s = 30.0 if self._camera.decode == "keyframe" else self._stall_s
-        return max(usual_s, 3 / self._camera.tick_hz)
 
     async def _one_life(self) -> None:
         """Run one process until it ends or has to be killed."""

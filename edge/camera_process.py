@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from edge.clip import sample_of
 from edge.ring import Packet, StreamHead
-from edge.video import Decode, Sampler, image_of, is_live, open_video, pictures, time_base_of
+from edge.video import NO_PICTURE, Decode, Sampler, image_of, is_live, open_video, pictures, time_base_of
 from shell.log import redact
 from shell.refusal import Refusal
 
@@ -129,8 +129,9 @@ class _Reader:
         self._clock = SourceClock()
         self._sampler = Sampler(order.tick_hz)
         self._played_s = 0.0
+        self._last_stamp = 0
         self._size: tuple[int, int] | None = None
-        self.had_packets = False
+        self._had_packets = False
 
     def play(self) -> None:
         """Read the source to its end, a file that loops for ever. Raise Refusal."""
@@ -142,7 +143,9 @@ class _Reader:
                     self._take(packet, stream, base_s)
             if self._live:
                 raise Refusal(redact(self._order.source), "the camera ended the stream")
-            if not (self._order.loop and self.had_packets):
+            if not self._had_packets:
+                raise Refusal(self._order.source, NO_PICTURE)
+            if not self._order.loop:
                 break
         self.tell(Ended())
 
@@ -153,9 +156,12 @@ class _Reader:
     def _take(self, packet: "av.Packet[VideoStream]", stream: VideoStream, base_s: float) -> None:
         """Pass one packet on, then what it shows."""
         time_base = float(time_base_of(stream))
+        if self._live and packet.size and packet.pts is None and packet.dts is None:
+            packet.pts = packet.dts = self._last_stamp  # a stream's first packet may come before its clock is known
         stamp = packet.pts if packet.dts is None else packet.dts
         if stamp is not None:
-            if not self.had_packets:
+            self._last_stamp = stamp
+            if not self._had_packets:
                 if not packet.is_keyframe:
                     return  # nothing can be decoded before the first key frame
                 self._introduce(packet, stream)
@@ -177,7 +183,7 @@ class _Reader:
         context = stream.codec_context
         size = (context.width, context.height)
         self.tell(StreamHead(context.name, context.extradata or b"", size, sample_of(stream, packet)))
-        self.had_packets = True
+        self._had_packets = True
 
     def _pace(self, stamp_s: float, duration_s: float) -> None:
         """Wait until a file's packet is due; note when it came."""

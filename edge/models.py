@@ -105,12 +105,13 @@ def fetch(model: Model, progress: Callable[[int], None]) -> Path:
     partial = folder / f".{model.file}.{os.getpid()}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_checked(partial, model, progress)
-        return partial.replace(folder / model.file)
+        try:
+            _write_checked(partial, model, progress)
+            return partial.replace(folder / model.file)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise Refusal(str(folder), f"cannot be written: {error.strerror}", "set WAYSIDE_MODELS to a folder") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _write_checked(path: Path, model: Model, progress: Callable[[int], None]) -> None:

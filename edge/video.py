@@ -24,6 +24,7 @@ from shell.refusal import Refusal
 Decode = Literal["full", "keyframe"]
 Image = NDArray[np.uint8]
 _EXPECTED = "expected a video file or an rtsp:// URL"
+NO_PICTURE = "holds no picture that can be decoded and has a time"
 _FAULTS: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] = (
     (
         (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError),
@@ -82,13 +83,15 @@ class Sampler:
 
 def is_live(source: str) -> bool:
     """Tell a stream, which sets its own pace, from a file."""
-    return "://" in source
+    return "://" in source and not source.startswith("file://")
 
 
 @contextmanager
 def open_video(source: str, *, timeout_s: float = 8.0) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a source and its first video stream. Raise Refusal, also for what fails while it is read."""
-    options = {"rtsp_transport": "tcp"} if source.startswith(("rtsp://", "rtsps://")) else {}
+    # Half a second of looking is enough for a codec that the camera has described, and a picture comes sooner.
+    rtsp = {"rtsp_transport": "tcp", "analyzeduration": "500000"}
+    options = rtsp if source.startswith(("rtsp://", "rtsps://")) else {}
     try:
         with av.open(source, "r", options=options, timeout=timeout_s if is_live(source) else None) as container:
             if not container.streams.video:
@@ -108,12 +111,16 @@ def frames(source: str, *, tick_hz: float, decode: Decode, size: tuple[int, int]
         if decode == "full":
             stream.thread_type = "AUTO"
         sampler = Sampler(tick_hz)
+        empty = True
         time_base, first_pts = time_base_of(stream), stream.start_time or 0
         for packet in container.demux(stream):
             for pts, frame in pictures(stream.codec_context, packet, decode)[0]:
                 time_s = float((pts - first_pts) * time_base)
                 if sampler.takes(time_s):
+                    empty = False
                     yield Frame(time_s, round(time_s * 1000), image_of(frame, size))
+        if empty:
+            raise Refusal(redact(source), NO_PICTURE, _EXPECTED)
 
 
 def time_base_of(stream: VideoStream) -> Fraction:

@@ -1,10 +1,14 @@
 """A camera and its process: files at real time, clips from the ring, and every way the process can die."""
 
 import asyncio
+import functools
+import http.server
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +25,7 @@ from edge.video import Frame
 from tests.fixtures.video import number_of, write_video
 
 ZONE = Zone(id="kerb", type="no_parking", polygon=((0, 0), (50, 0), (50, 50)))
+ROOT = Path(__file__).parents[2]
 HEAD = StreamHead("h264", b"parameter sets", (320, 240))
 
 
@@ -41,7 +46,7 @@ async def running(feed: CameraFeed) -> AsyncIterator[CameraFeed]:
 
 async def until(holds: Callable[[], bool], timeout_s: float = 60) -> None:
     async with asyncio.timeout(timeout_s):
-        while not holds():
+        while not holds():  # noqa: ASYNC110  # what is waited for is what an agent would read
             await asyncio.sleep(0.05)
 
 
@@ -105,7 +110,29 @@ def test_another_kind_of_stream_empties_the_ring_and_the_same_kind_does_not() ->
     assert ring.cut(0, 9) == []
 
 
-async def file_is_played(tmp_path: Path) -> None:
+@pytest.mark.system
+def test_a_stream_whose_picture_size_changes_is_connected_anew(tmp_path: Path) -> None:
+    small = write_video(tmp_path / "small.ts", size=(160, 240)).read_bytes()
+    large = write_video(tmp_path / "large.ts", size=(480, 360)).read_bytes()
+    (tmp_path / "both.ts").write_bytes(small + large)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    async def scenario(url: str) -> None:
+        async with running(CameraFeed(camera(url))) as feed:
+            await until(lambda: "the picture is now 480x360, connecting anew" in feed.health().reason)
+            await until(lambda: feed.health().reconnects >= 1)
+
+    handler = functools.partial(Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        asyncio.run(scenario(f"http://127.0.0.1:{server.server_port}/both.ts"))
+        server.shutdown()
+
+
+async def _play(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", frames=20, bframes=2)
     began = time.monotonic()
     async with running(CameraFeed(camera(path))) as feed:
@@ -113,7 +140,7 @@ async def file_is_played(tmp_path: Path) -> None:
         took_s = time.monotonic() - began
         await until(lambda: feed.health().state == "ended")
     assert [number_of(frame.image) for frame in frames] == sorted({number_of(frame.image) for frame in frames})
-    steps = [round(later.time_s - earlier.time_s, 1) for earlier, later in zip(frames, frames[1:], strict=False)]
+    steps = [round(later.time_s - earlier.time_s, 1) for earlier, later in itertools.pairwise(frames)]
     assert set(steps) <= {0.1, 0.2, 0.3}
     assert took_s > 1.5
     assert abs(frames[-1].time_ms / 1000 - time.time()) < 30
@@ -123,7 +150,7 @@ async def file_is_played(tmp_path: Path) -> None:
 
 @pytest.mark.system
 def test_a_file_is_played_in_real_time_and_then_the_camera_has_ended(tmp_path: Path) -> None:
-    asyncio.run(file_is_played(tmp_path))
+    asyncio.run(_play(tmp_path))
 
 
 @pytest.mark.system
@@ -142,7 +169,7 @@ def test_a_file_that_loops_goes_on_in_time_and_its_clip_runs_across_the_seam(tmp
         shown = decoded(tmp_path / "clip.mp4")
         assert shown[0] == (0.0, 0)
         assert [number for _, number in shown] == [n % 20 for n in range(len(shown))]
-        assert all(0.05 < later[0] - earlier[0] < 0.2 for earlier, later in zip(shown, shown[1:], strict=False))
+        assert all(0.05 < later[0] - earlier[0] < 0.2 for earlier, later in itertools.pairwise(shown))
 
     asyncio.run(scenario())
 
@@ -256,7 +283,8 @@ from edge.config import Camera, Motion, Zone
 
 async def main():
     zone = Zone(id="kerb", type="no_parking", polygon=((0, 0), (50, 0), (50, 50)))
-    feed = CameraFeed(Camera(id="cam-1", source=sys.argv[1], loop=True, size=(320, 240), backend=Motion(), zones=(zone,)))
+    camera = Camera(id="cam-1", source=sys.argv[1], loop=True, size=(320, 240), backend=Motion(), zones=(zone,))
+    feed = CameraFeed(camera)
     async with asyncio.TaskGroup() as group:
         group.create_task(feed.run())
         await feed.next_frame()
@@ -272,7 +300,7 @@ def test_the_process_dies_with_its_agent_and_never_loads_a_model_runtime(tmp_pat
     script = tmp_path / "agent.py"
     script.write_text(AGENT)
     path = write_video(tmp_path / "a.mp4")
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}  # noqa: PTH109  # the repository, as pytest was started
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         [sys.executable, str(script), str(path)], stdout=subprocess.PIPE, text=True, env=environment
     ) as agent:

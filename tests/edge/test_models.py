@@ -15,11 +15,12 @@ from edge import models
 from edge.models import Model, catalogue, fetch, resolve
 from shell.refusal import Refusal
 
+ROOT = Path(__file__).parents[2]
 WEIGHTS = bytes(range(256)) * 1000
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802  # the library's name
+    def do_GET(self) -> None:
         if self.path == "/moved":
             self.send_response(302)
             self.send_header("Location", "/whole")
@@ -154,9 +155,8 @@ def test_a_known_model_that_is_nowhere_is_refused_with_the_folders_and_the_cure(
 
 
 def wayside(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "wayside", "model", *arguments], capture_output=True, text=True, timeout=60, check=False
-    )
+    command = [sys.executable, "-m", "wayside", "model", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
 
 
 @pytest.mark.usefixtures("folder")
