@@ -1,0 +1,1 @@
+"""The console that people look at, and the HTTP API behind it."""
