@@ -16,7 +16,7 @@ from litestar import Request, Response, Router, head, patch
 from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException, NotFoundException
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, Parameter, RawBody
 
 from ingest import metrics
 from ingest.changes import Change, Changes
@@ -32,7 +32,7 @@ _AGENT = re.compile(r"[a-z0-9][a-z0-9-]{1,40}\Z")
 _log = structlog.get_logger()
 
 Sha256Path = Annotated[str, Parameter(pattern=r"^[0-9a-f]{64}$")]
-AgentHeader = Annotated[str, Parameter(header="X-Agent")]
+AgentHeader = Annotated[str, HeaderParameter(name="X-Agent")]
 
 
 def is_agent_id(text: str) -> bool:
@@ -90,8 +90,8 @@ def take_chunk(
     request: Request[Any, Any, Any],
     sha256: Sha256Path,
     agent: AgentHeader,
-    body: bytes,
-    upload_offset: Annotated[int, Parameter(header="Upload-Offset", ge=0)],
+    body: RawBody,
+    upload_offset: Annotated[int, HeaderParameter(name="Upload-Offset", ge=0)],
 ) -> Response[None]:
     """Take the next bytes of a file, 64 KiB at most; with the last one its hash is checked."""
     wanted, storage = _wanted(request, agent, sha256), _storage(request)
