@@ -138,7 +138,7 @@ def set_role(engine: Engine, *, name: str, role: Role, is_enabled: bool, now_ms:
         if not (role == "admin" and is_enabled) and not connection.scalar(others):
             raise AccountError("last_admin")
         connection.execute(update(accounts).where(accounts.c.id == account_id).values(role=role, is_enabled=is_enabled))
-        body = {"role": role, "is_enabled": is_enabled}
+        body: dict[str, object] = {"role": role, "is_enabled": is_enabled}
         record(connection, actor=actor, action="account.role", subject=name, now_ms=now_ms, body=body)
 
 

@@ -23,7 +23,9 @@ Sha256Path = Annotated[str, Parameter(pattern=r"^[0-9a-f]{64}$")]
 
 
 @get("/api/evidence/{sha256:str}", opt={"role": "viewer"}, guards=[admit], media_type="application/octet-stream")
-async def evidence_file(request: Request[Any, Any, Any], sha256: Sha256Path, download: bool = False) -> Response[Any]:
+async def evidence_file(
+    request: Request[Any, Any, Any], sha256: Sha256Path, *, download: bool = False
+) -> Response[Any]:
     """Send a file whose hash was right when it arrived; ``Range`` and ``If-None-Match`` are honoured."""
     row = await anyio.to_thread.run_sync(read_evidence, request.app.state.engine, sha256)
     path = path_of(Path(request.app.state.centre.storage), sha256)

@@ -196,15 +196,15 @@ def change_password(request: Anyone, data: Annotated[NewPassword, _FORM]) -> Res
     engine, session = request.app.state.engine, session_of(request)
     by_name: Throttle = request.app.state.throttles.by_name
     name, now_s = session.account.name, time.monotonic()
+    if by_name.wait_s(name, now_s) > 0 or accounts.check_password(engine, name, data.old) is None:
+        by_name.failed(name, now_s)
+        return _you_again(request, AccountError("wrong"))
     try:
-        if by_name.wait_s(name, now_s) > 0 or accounts.check_password(engine, name, data.old) is None:
-            by_name.failed(name, now_s)
-            raise AccountError("wrong")
         accounts.set_password(
             engine, name=name, password=data.password, now_ms=now_ms(), actor=name, keep=session.token_sha256
         )
     except AccountError as error:
-        return render(request, "you.html", status_code=422, account=session.account, problem=error.reason, done=False)
+        return _you_again(request, error)
     return Redirect("/you?done=true", status_code=303)
 
 
@@ -216,6 +216,11 @@ def own_path(to: str) -> str:
     """
     is_own = to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable()
     return to if is_own else "/"
+
+
+def _you_again(request: Anyone, error: AccountError) -> Response[str]:
+    account = session_of(request).account
+    return render(request, "you.html", status_code=422, account=account, problem=error.reason, done=False)
 
 
 def _accounts_again(request: Anyone, error: AccountError) -> Response[str]:

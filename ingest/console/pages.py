@@ -1,6 +1,6 @@
 """The pages that are read: cases, a case, map, fleet, dead letters, accounts, you."""
 
-import datetime
+import datetime as dt
 import zoneinfo
 from typing import Annotated, Any
 
@@ -110,13 +110,13 @@ def dead_letters(request: Anyone, outcome: Word = "") -> Response[str]:
 
 
 @get("/accounts", opt={"role": "admin"}, sync_to_thread=True, include_in_schema=False)
-def accounts(request: Anyone, done: bool = False) -> Response[str]:
+def accounts(request: Anyone, *, done: bool = False) -> Response[str]:
     """Show who may sign in."""
     return render(request, "accounts.html", accounts=list_accounts(request.app.state.engine), problem=None, done=done)
 
 
 @get("/you", opt={"role": "viewer"}, sync_to_thread=True, include_in_schema=False)
-def you(request: Anyone, done: bool = False) -> Response[str]:
+def you(request: Anyone, *, done: bool = False) -> Response[str]:
     """Show who is signed in."""
     return render(request, "you.html", account=session_of(request).account, problem=None, done=done)
 
@@ -129,12 +129,12 @@ def bounds_of_day(day: str, tz: str) -> tuple[int, int]:
     23
     """
     try:
-        zone: datetime.tzinfo = zoneinfo.ZoneInfo(tz) if tz else datetime.UTC
+        zone: dt.tzinfo = zoneinfo.ZoneInfo(tz) if tz else dt.UTC
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        zone = datetime.UTC
+        zone = dt.UTC
     try:
-        begin = datetime.datetime.fromisoformat(day).replace(tzinfo=zone)
-        end = (datetime.datetime.fromisoformat(day) + datetime.timedelta(days=1)).replace(tzinfo=zone)
+        begin = dt.datetime.fromisoformat(day).replace(tzinfo=zone)
+        end = (dt.datetime.fromisoformat(day) + dt.timedelta(days=1)).replace(tzinfo=zone)
     except (ValueError, OverflowError) as error:
         raise ValidationException(f"no such day: {day}") from error
     return int(begin.timestamp() * 1000), int(end.timestamp() * 1000)

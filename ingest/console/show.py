@@ -1,27 +1,28 @@
 """How times, spans and sizes are written on a page."""
 
-import datetime
+import datetime as dt
 from typing import Any
 
 from markupsafe import Markup
 
 from ingest.console.language import Words
 
+_UNKNOWN = Markup("&ndash;")
 _FORMS = {"clock": "%H:%M UTC", "second": "%H:%M:%S UTC", "day": "%Y-%m-%d %H:%M UTC", "exact": "%Y-%m-%d %H:%M:%S UTC"}
 
 
 def moment(time_ms: int | None, form: str = "day") -> Markup:
     """Return an instant as an element that the browser rewrites in its own time zone.
 
-    >>> moment(1_700_000_000_000, "clock")
-    Markup('<time datetime="2023-11-14T22:13:20.000Z" data-form="clock" title="2023-11-14 22:13:20 UTC">22:13 UTC</time>')
+    >>> print(moment(1_700_000_000_000, "clock"))
+    <time datetime="2023-11-14T22:13:20.000Z" data-form="clock" title="2023-11-14 22:13:20 UTC">22:13 UTC</time>
     """
     if time_ms is None:
-        return Markup("–")
+        return _UNKNOWN
     try:
-        at = datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
+        at = dt.datetime.fromtimestamp(time_ms / 1000, dt.UTC)
     except (ValueError, OverflowError, OSError):  # an agent's clock may say anything
-        return Markup("–")
+        return _UNKNOWN
     iso = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     element = Markup('<time datetime="{}" data-form="{}" title="{}">{}</time>')
     return element.format(iso, form, at.strftime(_FORMS["exact"]), at.strftime(_FORMS[form]))

@@ -197,9 +197,8 @@ def _conditions(wanted: CaseFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.standing != "all":
         conditions.append(cases.c.end_ms.is_(None) if wanted.standing == "standing" else cases.c.end_ms.is_not(None))
-    for name in ("kind", "camera", "zone"):
-        if value := getattr(wanted, name):
-            conditions.append(cases.c[name] == value)
+    asked = {"kind": wanted.kind, "camera": wanted.camera, "zone": wanted.zone}
+    conditions.extend(cases.c[name] == value for name, value in asked.items() if value)
     if wanted.text:
         conditions.append(_mentions(wanted.text.strip()))
     if wanted.from_ms is not None:

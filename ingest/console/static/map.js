@@ -40,7 +40,7 @@
       style: (feature) =>
         /Polygon/.test(feature.geometry.type)
           ? { stroke: true, color: colour("--line"), weight: 1, fillColor: colour("--ground"), fillOpacity: 1 }
-          : { color: colour("--sheet"), weight: 6, opacity: 1, lineCap: "round" },
+          : { color: colour("--road"), weight: 6, opacity: 1, lineCap: "round" },
     }).addTo(map).bringToBack();
   }
 
