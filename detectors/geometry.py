@@ -11,7 +11,7 @@ Point = tuple[float, float]
 
 FOOTPRINT = 0.35
 """The lower share of a box that stands on the road."""
-_GRID = np.stack(np.meshgrid((np.arange(8) + 0.5) / 8, (np.arange(4) + 0.5) / 4), axis=-1).reshape(-1, 2)
+_GRID = np.stack(np.meshgrid((np.arange(8) + 0.5) / 8, (np.arange(8) + 0.5) / 8), axis=-1).reshape(-1, 2)
 
 
 def as_rows(boxes: Sequence[Sequence[float]]) -> Floats:
@@ -34,7 +34,7 @@ def overlaps(a: Floats, b: Floats) -> tuple[Floats, Floats]:
 
 
 def footprint_shares(boxes: Floats, polygon: Sequence[Point]) -> Floats:
-    """Return which share of each footprint lies in the polygon, in steps of 1/32, shape [N]."""
+    """Return which share of each footprint lies in the polygon, in steps of 1/64, shape [N]."""
     origin = boxes[:, :2].copy()
     sides = boxes[:, 2:] - origin
     origin[:, 1] += sides[:, 1] * (1 - FOOTPRINT)

@@ -23,7 +23,7 @@ __all__ = ["Ledger", "Parking", "Place", "Slot"]
 Seconds = Annotated[float, Meta(ge=0, le=3_600)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
-_CONTAINED = 0.7
+_CONTAINED = 0.9
 """Share of a box that must lie in a place for it to be the rest that an occluder left."""
 _REST_IOU = 0.3
 _DOUBLE_IOU = 0.4
@@ -58,7 +58,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Overlap with its place at which a box is taken for the vehicle that stands there."""
     same_iou: Share = 0.7
     """Boxes of any label that overlap more than this are one vehicle; lorries are often boxed twice."""
-    covered_share: Share = 0.15
+    covered_share: Share = 0.25
     """Share of a place that a nearer box must cover to hide the vehicle."""
     settle_s: Seconds = 5.0
     """How long a vehicle must keep its place before it counts as standing."""
@@ -136,7 +136,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             if row not in seen and boxes.is_free[column]:
                 seen.add(row)
                 boxes.is_free[column] = False
-                fit, whole = float(iou[row, column]), bool(is_whole[row, column])
+                fit, whole = float(iou[row, column]), not is_rest[row, column]
                 slots[row].see(boxes.boxes[column], tick, dt_s, iou=fit, whole=whole)
         for row, slot in enumerate(slots):
             if row not in seen:

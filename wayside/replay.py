@@ -30,7 +30,7 @@ def replay_source(
     *,
     camera: Annotated[Path, typer.Option(help="The camera's file.", metavar="FILE")],
     out: Annotated[Path, typer.Option(help="Where to write the events, one JSON object a line.", metavar="FILE")],
-    rules: Annotated[Path, typer.Option(help="Folder of rules.", metavar="DIR")] = OWN_BOOK,
+    rules: Annotated[Path, typer.Option(help="Folder of rules.", metavar="DIR", show_default="its own")] = OWN_BOOK,
     fps: Annotated[float | None, typer.Option(help="Text only: frames a second.", min=0.1, max=1000)] = None,
     size: Annotated[str | None, typer.Option(help="Text only: pixels of the frame; the camera's if left out.")] = None,
     progress: Annotated[bool | None, typer.Option(help="Show a bar; if left out, on a terminal only.")] = None,

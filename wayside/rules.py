@@ -9,7 +9,7 @@ from rich.console import Console
 from edge.rule_files import OWN_BOOK, read_book
 from rules.rule_book import failures
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of rules; Wayside's own if left out.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of rules.", show_default="its own")]
 
 rules_app = typer.Typer(no_args_is_help=True, add_completion=False, help="Rules: check them, and run their own tests.")
 
