@@ -4,6 +4,8 @@ One thread owns the file. Writes of up to 50 ms, or 100 rows, are one commit; wh
 after it. What is read out to be sent has been committed before, so a sequence number never stands for two things.
 """
 
+import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -207,3 +209,9 @@ class Outbox:
         except sqlite3.Error as error:
             self._failure = error
             job.done.set_exception(error)
+
+
+def call_in(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+    """Call back in the loop, from another thread; the loop may have ended before the outbox has."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(callback)

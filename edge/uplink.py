@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from edge.broker import Broker
-from edge.outbox import Outbox
+from edge.outbox import Outbox, call_in
 from edge.outbox_rows import Run
 from edge.window import Window
 from shell.crash_point import crash_point
@@ -62,7 +62,7 @@ class Uplink:
 
     async def run(self) -> None:
         """Run for ever: a broker that refuses or goes away is tried again after 1 to 30 s, at random."""
-        self._outbox.listen(partial(_call, asyncio.get_running_loop(), self._wake.set))
+        self._outbox.listen(partial(call_in, asyncio.get_running_loop(), self._wake.set))
         failures = 0
         while True:
             self._advanced()
@@ -102,14 +102,14 @@ class Uplink:
         death = msgspec.json.encode(msgspec.structs.replace(birth, state="offline"))
         topic = status_topic(self._status.agent)
         async with self._broker.connected(aiomqtt.Will(topic, death, qos=1, retain=True)) as client:
-            await client.subscribe(receipt_topic(self._status.agent), qos=1)
-            await client.publish(topic, msgspec.json.encode(birth), qos=1, retain=True)
-            _LOG.info("connected", broker=redact(self._broker.url), mqtt=self._broker.version.name)
-            self._reason = ""
-            self._window = Window()
-            for flight in self._flights.values():
-                flight.due_s = 0.0
             try:
+                await client.subscribe(receipt_topic(self._status.agent), qos=1)
+                await client.publish(topic, msgspec.json.encode(birth), qos=1, retain=True)
+                _LOG.info("connected", broker=redact(self._broker.url), mqtt=self._broker.version.name)
+                self._reason = ""
+                self._window = Window()
+                for flight in self._flights.values():
+                    flight.due_s = 0.0
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._receive(client, tasks))
                     tasks.create_task(self._send(client, tasks))
@@ -214,12 +214,6 @@ class Uplink:
         topic = batch_topic(self._status.agent, run.stream)
         await client.publish(topic, run.payload, qos=1, properties=properties, timeout=float("inf"))
         crash_point("uplink.after-publish")
-
-
-def _call(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-    """Call back in the loop, from another thread; the loop may have ended before the outbox has."""
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(callback)
 
 
 def _receipt_of(payload: object) -> Receipt:
