@@ -1,0 +1,178 @@
+"""Rules that are wrong are refused when they are read, by file, line and key; rules that are right step."""
+
+import msgspec
+import pytest
+
+from config.document import ConfigError
+from rules.rule import Rule
+from rules.rule_book import Book, BookState, Capture, Ended, Outcome, Started, failures
+from wire.stay import Stay
+
+GOOD = """\
+name: too-long
+kind: too_long
+watches: stay
+zone_types: [no_parking]
+parameters:
+  limit_s: {default: 60, unit: s, min: 10, max: 600, help: How long.}
+when: dwell_s >= limit_s && unseen_s <= 2
+unless: in_jam
+stills: {arrival: 0, middle: 0.5, limit: 1}
+clip: true
+tests:
+  - note: stands
+    series: [{time_s: 59, dwell_s: 59}, {time_s: 60, dwell_s: 60}]
+    phases: [[60, start]]
+"""
+STAY = Stay(
+    id="018bcfe5-6800-7f70-85ab-33365204ce9b",
+    camera="cam-1",
+    zone="kerb",
+    time_s=0.0,
+    time_ms=0,
+    start_s=0.0,
+    start_ms=0,
+    dwell_s=0.0,
+    visible_s=0.0,
+    occluded_s=0.0,
+    blind_s=0.0,
+    visible_share=1.0,
+    unseen_s=0.0,
+    in_jam=False,
+    is_blind=False,
+    has_left=False,
+    label="car",
+    confidence=0.9,
+    bbox=(0.0, 0.0, 10.0, 10.0),
+    size=(640, 480),
+)
+
+
+def _rule(text: str = GOOD) -> Rule:
+    return Rule(text.encode(), "too-long.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        ("dwell_s >=", "dwel_s >=", "too-long.yaml:7: when: unknown name 'dwel_s'; did you mean 'dwell_s'?"),
+        ("limit_s &&", "limit &&", "too-long.yaml:7: when: unknown name 'limit'; did you mean 'limit_s'?"),
+        ("in_jam", "'jam'", "too-long.yaml:8: unless: unknown name 'jam'; did you mean 'in_jam'?"),
+        ("in_jam", "in_jam >", "too-long.yaml:8: unless: no valid CEL: 1:9: Syntax error"),
+        ("in_jam", "in_jam && label > 3", "too-long.yaml:8: unless: cannot be evaluated: No such overload"),
+        (
+            "unseen_s <= 2",
+            "seen(unseen_s)",
+            "too-long.yaml:7: when: cannot be evaluated: Undefined variable or function",
+        ),
+        ("in_jam", "blind_s + 1.0", "too-long.yaml:8: unless: expected true or false, got float"),
+        ("clip: true", "klip: true", "too-long.yaml:10: klip: unknown key; did you mean 'clip'?"),
+        ("zone_types: [no_parking]", "zone_types: [parking]", "too-long.yaml:4: zone_types[0]: invalid enum value"),
+        ("default: 60", "default: 6", "too-long.yaml:6: parameters.limit_s.default: expected 10 to 600 s, got 6"),
+        ("{default: 60,", "{", "too-long.yaml:5: parameters[...]: the key 'default' is missing"),
+        ("limit: 1}", "limit: 2}", "too-long.yaml:9: stills[...]: expected `float` <= 1.0"),
+        (
+            "{time_s: 59,",
+            "{time: 59,",
+            "too-long.yaml:13: tests[0].series[0].time: unknown name; did you mean 'time_s'?",
+        ),
+        (
+            "series: [{",
+            "parameters: {limit_s: 5}\n    series: [{",
+            "too-long.yaml:13: tests[0].parameters.limit_s: expected 10 to 600 s, got 5",
+        ),
+    ],
+)
+def test_a_wrong_rule_is_refused_with_file_line_key_and_a_suggestion(old: str, new: str, error: str) -> None:
+    assert old in GOOD
+    with pytest.raises(ConfigError) as caught:
+        _rule(GOOD.replace(old, new, 1))
+    assert str(caught.value).startswith(error)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_value_of_a_wrong_kind_in_a_test_is_refused() -> None:
+    rule = _rule(GOOD.replace("dwell_s: 60}]", "dwell_s: long}]"))
+    with pytest.raises(ConfigError, match=r"^too-long\.yaml:13: tests\[0\].series\[1\]: Expected `float`, got `str`"):
+        failures(rule)
+
+
+def test_stills_need_a_limit_to_be_spaced_over() -> None:
+    text = GOOD.replace("limit_s", "most_s")
+    with pytest.raises(ConfigError, match=r"^too-long\.yaml:9: stills: expected a parameter 'limit_s'"):
+        _rule(text)
+
+
+def test_a_parameter_cannot_hide_a_field_of_the_stay() -> None:
+    with pytest.raises(ConfigError, match=r"^too-long\.yaml:6: parameters\.blind_s: a stay has a field of this name"):
+        _rule(GOOD.replace("limit_s", "blind_s"))
+
+
+def test_a_test_that_fails_says_what_it_expected_and_what_it_got() -> None:
+    assert failures(_rule(GOOD.replace("[[60, start]]", "[[61, start]]"))) == [
+        "stands: expected start at 61 s, got start at 60 s"
+    ]
+
+
+def test_two_rules_of_one_name_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^too-long\.yaml:1: name: too-long\.yaml has the name 'too-long' already"):
+        Book([_rule(), _rule()])
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"limt_s": 30.0}, "cam: zones[0].parameters.limt_s: unknown parameter; did you mean 'limit_s'?"),
+        ({"limit_s": 5.0}, "cam: zones[0].parameters.limit_s: expected 10 to 600 s, got 5"),
+    ],
+)
+def test_a_zones_parameter_must_be_known_and_within_its_bounds(given: dict[str, float], error: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Book([_rule()]).settings("no_parking", given, source="cam", key="zones[0].parameters")
+    assert str(caught.value) == error
+
+
+def _play(rows: list[dict[str, object]], *, restart: bool = False) -> list[Outcome]:
+    book = Book([_rule()])
+    zones = {"kerb": book.settings("no_parking", {}, source="cam", key="zones[0].parameters")}
+    state, found = BookState(), list[Outcome]()
+    for row in rows:
+        state, outcomes = book.step(state, [msgspec.structs.replace(STAY, **row)], zones)
+        found += outcomes
+        if restart:
+            state = msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=BookState)
+    return found
+
+
+def _named(outcomes: list[Outcome]) -> list[str]:
+    return [each.role if isinstance(each, Capture) else type(each).__name__ for each in outcomes]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_stay_has_its_stills_one_start_and_one_end(restart: bool) -> None:  # noqa: FBT001
+    rows: list[dict[str, object]] = [{"time_s": float(time), "dwell_s": float(time)} for time in range(5, 90)]
+    rows.append({"time_s": 100.0, "dwell_s": 90.0, "has_left": True})
+    found = _play(rows, restart=restart)
+    assert _named(found) == ["arrival", "middle", "limit", "Started", "Ended"]
+    assert [each.stay.dwell_s for each in found] == [5, 30, 60, 60, 90]
+    assert len({each.event_id for each in found}) == 1
+
+
+def test_stills_wait_until_the_vehicle_is_seen_and_are_all_there_at_the_start() -> None:
+    hidden = [{"dwell_s": 5.0}, {"dwell_s": 30.0, "unseen_s": 9.0}, {"dwell_s": 35.0}, {"dwell_s": 60.0}]
+    assert [each.stay.dwell_s for each in _play(hidden)] == [5, 35, 60, 60]
+    assert _named(_play([{"dwell_s": 60.0, "unseen_s": 1.0}])) == ["arrival", "middle", "limit", "Started"]
+
+
+def test_a_stay_that_leaves_before_the_limit_is_forgotten_without_a_word() -> None:
+    assert _named(_play([{"dwell_s": 5.0}, {"dwell_s": 59.0, "has_left": True}])) == ["arrival"]
+
+
+def test_an_event_ends_even_when_its_rule_has_gone_from_the_book() -> None:
+    book = Book([_rule()])
+    zones = {"kerb": book.settings("no_parking", {}, source="cam", key="zones[0].parameters")}
+    state, started = book.step(BookState(), [msgspec.structs.replace(STAY, dwell_s=60.0)], zones)
+    state, ended = Book([]).step(state, [msgspec.structs.replace(STAY, dwell_s=61.0, has_left=True)], {})
+    assert isinstance(started[-1], Started)
+    assert [(type(each), each.event_id) for each in ended] == [(Ended, started[-1].event_id)]
+    assert state.watched == {}
