@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
+import anyio
 import sqlalchemy as sa
 import structlog
 from litestar import Request, Response, Router, head, patch
 from litestar.connection import ASGIConnection
+from litestar.datastructures import State
 from litestar.exceptions import NotAuthorizedException, NotFoundException
 from litestar.handlers import BaseRouteHandler
 from litestar.params import HeaderParameter, Parameter, RawBody
@@ -76,17 +78,16 @@ def evidence_router(centre: Centre) -> Router:
     return Router("/api/evidence", route_handlers=[offset, take_chunk], guards=[admit_agent])
 
 
-@head("/{sha256:str}", sync_to_thread=True)
-def offset(request: Request[Any, Any, Any], sha256: Sha256Path, agent: AgentHeader) -> Response[None]:
+# These wait for their thread themselves: the console has a handler at the same path, and Litestar 2.25 wraps a
+# handler of sync_to_thread anew each time that another joins its path.
+@head("/{sha256:str}")
+async def offset(request: Request[Any, Any, Any], sha256: Sha256Path, agent: AgentHeader) -> Response[None]:
     """Say how many bytes of a file are here."""
-    wanted, storage = _wanted(request, agent, sha256), _storage(request)
-    if wanted.is_stored or _heal_one(request.app.state.engine, request.app.state.changes, storage, agent, wanted):
-        return _answer(200, wanted, wanted.size, is_complete=True)
-    return _answer(200, wanted, storage.offset_of(agent, sha256))
+    return await anyio.to_thread.run_sync(_offset, request.app.state, agent, sha256)
 
 
-@patch("/{sha256:str}", sync_to_thread=True, status_code=204, request_max_body_size=CHUNK_BYTES_MAX)
-def take_chunk(
+@patch("/{sha256:str}", status_code=204, request_max_body_size=CHUNK_BYTES_MAX)
+async def take_chunk(
     request: Request[Any, Any, Any],
     sha256: Sha256Path,
     agent: AgentHeader,
@@ -94,22 +95,33 @@ def take_chunk(
     upload_offset: Annotated[int, HeaderParameter(name="Upload-Offset", ge=0)],
 ) -> Response[None]:
     """Take the next bytes of a file, 64 KiB at most; with the last one its hash is checked."""
-    wanted, storage = _wanted(request, agent, sha256), _storage(request)
+    return await anyio.to_thread.run_sync(_take_chunk, request.app.state, agent, sha256, upload_offset, body)
+
+
+def _offset(state: State, agent: str, sha256: str) -> Response[None]:
+    wanted, storage = _wanted(state, agent, sha256), Storage(Path(state.centre.storage))
+    if wanted.is_stored or _heal_one(state.engine, state.changes, storage, agent, wanted):
+        return _answer(200, wanted, wanted.size, is_complete=True)
+    return _answer(200, wanted, storage.offset_of(agent, sha256))
+
+
+def _take_chunk(state: State, agent: str, sha256: str, at: int, chunk: bytes) -> Response[None]:
+    wanted, storage = _wanted(state, agent, sha256), Storage(Path(state.centre.storage))
     if wanted.is_stored:
-        return _answer(204 if upload_offset == wanted.size else 409, wanted, wanted.size, is_complete=True)
-    if upload_offset + len(body) > wanted.size:
+        return _answer(204 if at == wanted.size else 409, wanted, wanted.size, is_complete=True)
+    if at + len(chunk) > wanted.size:
         return _answer(413, wanted, storage.offset_of(agent, sha256))
     try:
-        reached = storage.append(agent, sha256, upload_offset, body)
+        reached = storage.append(agent, sha256, at, chunk)
     except OffsetError as error:
         return _answer(409, wanted, error.offset)
-    metrics.evidence_bytes.inc(len(body))
+    metrics.evidence_bytes.inc(len(chunk))
     if reached < wanted.size:
         return _answer(204, wanted, reached)
     if not storage.finish(agent, sha256):
         _log.warning("evidence with the wrong hash", agent=agent, sha256=sha256)
         return _answer(422, wanted, 0)
-    note_stored(request.app.state.engine, request.app.state.changes, sha256)
+    note_stored(state.engine, state.changes, sha256)
     return _answer(204, wanted, reached, is_complete=True)
 
 
@@ -136,12 +148,8 @@ def note_stored(engine: sa.Engine, changes: Changes, sha256: str) -> None:
     changes.tell(Change(kind="case", id=str(case_id)) for case_id in sorted(case_ids))
 
 
-def _storage(request: Request[Any, Any, Any]) -> Storage:
-    return Storage(Path(request.app.state.centre.storage))
-
-
-def _wanted(request: Request[Any, Any, Any], agent: str, sha256: str) -> Wanted:
-    with request.app.state.engine.connect() as connection:
+def _wanted(state: State, agent: str, sha256: str) -> Wanted:
+    with state.engine.connect() as connection:
         wanted = find_wanted(connection, agent, sha256)
     if wanted is None:
         raise NotFoundException("no committed message of this agent names this file")

@@ -79,7 +79,7 @@ def take(connection: sa.Connection, items: Sequence[Item], *, now_ms: int, dead_
         if isinstance(item, Status):
             load.words.setdefault(item.agent, Word()).status = item
         elif isinstance(item, Parcel):
-            letters += _sort(item, load, taken, owners)
+            letters += _sort(item, load, taken, owners, now_ms)
     add_observations(connection, load.observations)
     name_evidence(connection, load.evidence)
     opened = take_events(connection, load.events, now_ms)
@@ -118,7 +118,7 @@ def _event_ids(parcels: Iterable[Parcel]) -> set[str]:
     return found
 
 
-def _sort(parcel: Parcel, load: _Load, taken: Taken, owners: dict[str, str]) -> list[DeadLetter]:
+def _sort(parcel: Parcel, load: _Load, taken: Taken, owners: dict[str, str], now_ms: int) -> list[DeadLetter]:
     """Put the new messages of a parcel where they go and its numbers on the cursor; return what must be put aside."""
     opened, key = parcel.opened, parcel.key
     cursor = taken.cursors[key]
@@ -132,7 +132,7 @@ def _sort(parcel: Parcel, load: _Load, taken: Taken, owners: dict[str, str]) -> 
             letters.append(letter_of(parcel, refused.seq, refused.reason, alone(opened, refused)))
     word = load.words.setdefault(opened.agent, Word())
     word.sent_ms = opened.sent_ms
-    for seq, message in _take_observations(opened.agent, fresh, load, taken):
+    for seq, message in _take_observations(opened.agent, fresh, load, taken, now_ms):
         foreign = _foreign(message, opened.agent, owners)
         if foreign:
             rejections.append(Rejection(seq=seq, reason=foreign))
@@ -152,9 +152,9 @@ def _fresh(parcel: Parcel, cursor: Cursor) -> Sequence[Numbered]:
     return [(seq, message) for seq, message in opened.messages if not cursor.covers(seq)]
 
 
-def _take_observations(agent: str, fresh: Sequence[Numbered], load: _Load, taken: Taken) -> list[Numbered]:
+def _take_observations(agent: str, fresh: Sequence[Numbered], load: _Load, taken: Taken, now_ms: int) -> list[Numbered]:
     """Take the observations of a batch at one go, for there are many; return the other messages."""
-    rows = [row_of(agent, message) for _, message in fresh if type(message) is Observation]
+    rows = [row_of(agent, message, now_ms) for _, message in fresh if type(message) is Observation]
     if rows:
         load.observations += rows
         taken.messages["observation"] = taken.messages.get("observation", 0) + len(rows)

@@ -8,17 +8,28 @@ from ingest.store.tables import observation
 from wire.observation import Observation
 
 _COLUMNS = ", ".join(column.name for column in observation.columns)
-_INSERT = f"INSERT INTO observation ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # our own names
+_INSERT = f"INSERT INTO observation ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # our own names
 _COPY = f"COPY observation ({_COLUMNS}) FROM STDIN"
 
-Row = tuple[str, str, str, str, int, float | None, str | None, str, str]
+Row = tuple[str, str, str, str, int, float | None, str | None, str, str, int]
 
 
-def row_of(agent: str, each: Observation) -> Row:
+def row_of(agent: str, each: Observation, now_ms: int) -> Row:
     """Return an observation as a row; truth is a number here, 1 or 0."""
     result = each.result
     number, text = (None, result) if isinstance(result, str) else (float(result), None)
-    return (agent, each.source, each.property, each.feature, each.time_ms, number, text, each.unit, each.quality)
+    return (
+        agent,
+        each.source,
+        each.property,
+        each.feature,
+        each.time_ms,
+        number,
+        text,
+        each.unit,
+        each.quality,
+        now_ms,
+    )
 
 
 def add_observations(connection: sa.Connection, rows: list[Row]) -> None:
@@ -46,15 +57,15 @@ def _copy(connection: sa.Connection, rows: Iterable[Row]) -> None:
 
 
 def forget_observations(connection: sa.Connection, before_ms: int, rows_max: int) -> int:
-    """Delete about ``rows_max`` of the oldest observations before an instant; return how many."""
+    """Delete about ``rows_max`` of the observations that came before an instant, oldest first; return how many."""
     oldest = (
-        sa.select(observation.c.time_ms)
-        .where(observation.c.time_ms < before_ms)
-        .order_by(observation.c.time_ms)
+        sa.select(observation.c.received_ms)
+        .where(observation.c.received_ms < before_ms)
+        .order_by(observation.c.received_ms)
         .limit(rows_max)
         .subquery()
     )
-    until_ms = connection.execute(sa.select(sa.func.max(oldest.c.time_ms))).scalar_one()
+    until_ms = connection.execute(sa.select(sa.func.max(oldest.c.received_ms))).scalar_one()
     if until_ms is None:
         return 0
-    return connection.execute(sa.delete(observation).where(observation.c.time_ms <= until_ms)).rowcount
+    return connection.execute(sa.delete(observation).where(observation.c.received_ms <= until_ms)).rowcount

@@ -134,8 +134,9 @@ observation = Table(
     Column("text", Text),
     Column("unit", String(16), nullable=False),
     Column("quality", String(16), nullable=False),
+    Column("received_ms", BigInteger, nullable=False),  # centre's clock; an agent's may stand in 1970
     Index("ix_observation_source_property_time_ms", "source", "property", "time_ms"),
-    Index("ix_observation_time_ms", "time_ms"),  # by which the old ones are forgotten
+    Index("ix_observation_received_ms", "received_ms"),  # by which the old ones are forgotten
 )
 
 loss = Table(

@@ -44,7 +44,7 @@ def query(engine: sa.Engine) -> Query:
 def send(settings: Settings) -> Send:
     """Take (topic, payload) pairs as one group."""
 
-    def take(*deliveries: tuple[str, bytes]) -> Taken:
-        return take_all(settings, [item_of(topic, payload) for topic, payload in deliveries], T0)
+    def take(*deliveries: tuple[str, bytes], now_ms: int = T0) -> Taken:
+        return take_all(settings, [item_of(topic, payload) for topic, payload in deliveries], now_ms)
 
     return take

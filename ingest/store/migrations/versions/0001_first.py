@@ -197,11 +197,12 @@ def _create_observations_and_accounts() -> None:
         sa.Column("text", sa.Text(), nullable=True),
         sa.Column("unit", sa.String(length=16), nullable=False),
         sa.Column("quality", sa.String(length=16), nullable=False),
+        sa.Column("received_ms", sa.BigInteger(), nullable=False),
     )
     op.create_index(
         "ix_observation_source_property_time_ms", "observation", ["source", "property", "time_ms"], unique=False
     )
-    op.create_index("ix_observation_time_ms", "observation", ["time_ms"], unique=False)
+    op.create_index("ix_observation_received_ms", "observation", ["received_ms"], unique=False)
     op.create_table(
         "pulse",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
