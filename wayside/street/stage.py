@@ -69,7 +69,7 @@ class Stage:
         for walker in sorted(self._far, key=lambda one: -walked(one, time_s)):
             paint_walker(frame, walker, walked(walker, time_s), time_s, self.view)
         frame = self._behind_standing(frame)
-        present = [(trip, state) for trip in self.cast if (state := trip.at(time_s)) is not None]
+        present = [(trip, state) for trip in self.cast if (state := trip.on_loop(time_s)) is not None]
         for trip, driving in sorted(present, key=lambda one: -self._distance(one[1].pose)):
             paint(frame, trip.vehicle, driving, self.view)
         for walker in sorted(self._near, key=lambda one: -walked(one, time_s)):
