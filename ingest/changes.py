@@ -59,6 +59,8 @@ class Changes:
     """Where those who commit and those who show meet."""
 
     def __init__(self) -> None:
+        self.is_closing = False
+        """The process is about to end: whoever streams says goodbye now, or its browser would hold the process."""
         self._listeners: set[Listener] = set()
         self._lock = threading.Lock()
 
@@ -73,6 +75,11 @@ class Changes:
         finally:
             with self._lock:
                 self._listeners.discard(listener)
+
+    def close(self) -> None:
+        """Wake every listener for the last time."""
+        self.is_closing = True
+        self.tell([_EVERYTHING])
 
     def tell(self, changes: Iterable[Change]) -> None:
         """Tell every listener; call it after the commit, from any thread."""

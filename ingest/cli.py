@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from config.document import ConfigError
+from ingest.accounts_cli import account_app
 from ingest.checks import checks_of
 from ingest.config import read_centre
 from ingest.evidence import is_agent_id, read_agent_secret, token_of
@@ -14,6 +15,8 @@ from ingest.store.migrate import revisions, upgrade
 from shell.refusal import Refusal
 
 ingest_app = typer.Typer(no_args_is_help=True, help="The centre: takes what agents send, and shows it.")
+
+ingest_app.add_typer(account_app, name="account")
 
 CentreFile = Annotated[Path, typer.Argument(metavar="CENTRE_YAML", help="The centre's configuration.")]
 

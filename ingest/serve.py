@@ -82,6 +82,10 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         notify("READY=1")
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.app.state.changes.close()  # type: ignore[union-attr]  # it is what make_app made
+        await super().shutdown(sockets)
+
 
 def _run_worker(worker: Worker, server: uvicorn.Server) -> None:
     """Run the worker; if it ends by a fault of the program, end the process, for a half of it is of no use."""

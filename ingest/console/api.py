@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, get, post
 from litestar.exceptions import NotFoundException
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ingest.accounts import Role
 from ingest.console.forms import Note, save_note
@@ -19,7 +19,7 @@ from ingest.store.queries import Before, CaseDetail, CaseFilter, CasePage, CaseS
 from wire.health import CameraCard
 
 Anyone = Request[Any, Any, Any]
-Word = Annotated[str, Parameter(max_length=100)]
+Word = Annotated[str, QueryParameter(max_length=100)]
 
 
 class Me(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,15 +48,15 @@ def me(request: Anyone) -> Me:
 def list_cases(
     request: Anyone,
     *,
-    standing: Standing = "all",
+    standing: FromQuery[Standing] = "all",
     kind: Word = "",
     camera: Word = "",
     zone: Word = "",
     text: Word = "",
-    from_ms: int | None = None,
-    to_ms: int | None = None,
-    before: Before = "",
-    rows: Annotated[int, Parameter(ge=1, le=200)] = queries.PAGE_ROWS,
+    from_ms: FromQuery[int | None] = None,
+    to_ms: FromQuery[int | None] = None,
+    before: FromQuery[Before] = "",
+    rows: Annotated[int, QueryParameter(ge=1, le=200)] = queries.PAGE_ROWS,
 ) -> CasePage:
     """Return cases, newest first; ``before`` is the ``older`` of the page before."""
     wanted = CaseFilter(standing=standing, kind=kind, camera=camera, zone=zone, text=text, from_ms=from_ms, to_ms=to_ms)
@@ -64,7 +64,7 @@ def list_cases(
 
 
 @get("/api/cases/{case_id:int}", opt={"role": "viewer"}, sync_to_thread=True)
-def read_case(request: Anyone, case_id: int) -> CaseDetail:
+def read_case(request: Anyone, case_id: FromPath[int]) -> CaseDetail:
     """Return all of a case."""
     found = queries.read_case(request.app.state.engine, case_id)
     if found is None:
@@ -73,7 +73,7 @@ def read_case(request: Anyone, case_id: int) -> CaseDetail:
 
 
 @post("/api/cases/{case_id:int}/notes", opt={"role": "operator"}, sync_to_thread=True)
-def add_note(request: Anyone, case_id: int, data: Note) -> None:
+def add_note(request: Anyone, case_id: FromPath[int], data: JSONBody[Note]) -> None:
     """Add a note to a case."""
     save_note(request, case_id, data.text)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import anyio
 from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
-from litestar.params import Parameter
+from litestar.params import FromQuery, PathParameter
 from litestar.response import Stream
 
 from ingest.console.gate import admit
@@ -19,12 +19,12 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\Z")
 _CHUNK_BYTES = 256 * 1024
 _ENDINGS = {"image/jpeg": "jpg", "video/mp4": "mp4"}
 
-Sha256Path = Annotated[str, Parameter(pattern=r"^[0-9a-f]{64}$")]
+Sha256Path = Annotated[str, PathParameter(pattern=r"^[0-9a-f]{64}$")]
 
 
-@get("/api/evidence/{sha256:str}", opt={"role": "viewer"}, guards=[admit], media_type="application/octet-stream")
+@get("/api/evidence/{sha256:str}", opt={"role": "viewer"}, guards=[admit])
 async def evidence_file(
-    request: Request[Any, Any, Any], sha256: Sha256Path, *, download: bool = False
+    request: Request[Any, Any, Any], sha256: Sha256Path, *, download: FromQuery[bool] = False
 ) -> Response[Any]:
     """Send a file whose hash was right when it arrived; ``Range`` and ``If-None-Match`` are honoured."""
     row = await anyio.to_thread.run_sync(read_evidence, request.app.state.engine, sha256)

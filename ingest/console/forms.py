@@ -5,9 +5,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, post
-from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotFoundException
-from litestar.params import Body
+from litestar.params import FromPath, URLEncodedBody
 from litestar.response import Redirect
 from msgspec import Meta
 
@@ -22,7 +21,6 @@ from ingest.store.queries import NOTE_MAX, add_note
 from ingest.throttle import Throttle
 
 Anyone = Request[Any, Any, Any]
-_FORM = Body(media_type=RequestEncodingType.URL_ENCODED)
 Short = Annotated[str, Meta(max_length=500)]
 
 
@@ -71,7 +69,7 @@ class NewPassword(msgspec.Struct):
 
 
 @post("/sign-in", opt={"role": PUBLIC}, status_code=200, sync_to_thread=True, include_in_schema=False)
-def sign_in(request: Anyone, data: Annotated[SignIn, _FORM]) -> Response[Any]:
+def sign_in(request: Anyone, data: URLEncodedBody[SignIn]) -> Response[Any]:
     """Begin a session, or say that name or password is not right, whichever of them it is."""
     centre, engine = request.app.state.centre, request.app.state.engine
     address = request.client.host if request.client else ""
@@ -102,7 +100,7 @@ def sign_out(request: Anyone) -> Response[Any]:
 
 
 @post("/cases/{case_id:int}/notes", opt={"role": "operator"}, sync_to_thread=True, include_in_schema=False)
-def note(request: Anyone, case_id: int, data: Annotated[Note, _FORM]) -> Redirect:
+def note(request: Anyone, case_id: FromPath[int], data: URLEncodedBody[Note]) -> Redirect:
     """Add a note to a case."""
     save_note(request, case_id, data.text)
     return Redirect(f"/cases/{case_id}#notes", status_code=303)
@@ -117,7 +115,7 @@ def save_note(request: Anyone, case_id: int, text: str) -> None:
 
 
 @post("/dead-letters/{letter_id:int}/redrive", opt={"role": "engineer"}, sync_to_thread=True, include_in_schema=False)
-def redrive(request: Anyone, letter_id: int) -> Redirect:
+def redrive(request: Anyone, letter_id: FromPath[int]) -> Redirect:
     """Try a dead letter again, now that somebody has changed what was in its way."""
     state = request.app.state
     settings = Settings(engine=state.engine, dead_letters_max=state.centre.dead_letters_max)
@@ -139,7 +137,7 @@ def redrive(request: Anyone, letter_id: int) -> Redirect:
 
 
 @post("/accounts", opt={"role": "admin"}, sync_to_thread=True, include_in_schema=False)
-def add_account(request: Anyone, data: Annotated[NewAccount, _FORM]) -> Response[Any]:
+def add_account(request: Anyone, data: URLEncodedBody[NewAccount]) -> Response[Any]:
     """Make an account."""
     try:
         accounts.add_account(
@@ -156,7 +154,7 @@ def add_account(request: Anyone, data: Annotated[NewAccount, _FORM]) -> Response
 
 
 @post("/accounts/{name:str}", opt={"role": "admin"}, sync_to_thread=True, include_in_schema=False)
-def change_account(request: Anyone, name: str, data: Annotated[ChangedAccount, _FORM]) -> Response[Any]:
+def change_account(request: Anyone, name: FromPath[str], data: URLEncodedBody[ChangedAccount]) -> Response[Any]:
     """Change what an account may do."""
     try:
         accounts.set_role(
@@ -173,7 +171,7 @@ def change_account(request: Anyone, name: str, data: Annotated[ChangedAccount, _
 
 
 @post("/accounts/{name:str}/password", opt={"role": "admin"}, sync_to_thread=True, include_in_schema=False)
-def reset_password(request: Anyone, name: str, data: Annotated[NewPassword, _FORM]) -> Response[Any]:
+def reset_password(request: Anyone, name: FromPath[str], data: URLEncodedBody[NewPassword]) -> Response[Any]:
     """Give an account another password; its sessions end."""
     session = session_of(request)
     try:
@@ -191,7 +189,7 @@ def reset_password(request: Anyone, name: str, data: Annotated[NewPassword, _FOR
 
 
 @post("/you/password", opt={"role": "viewer"}, sync_to_thread=True, include_in_schema=False)
-def change_password(request: Anyone, data: Annotated[NewPassword, _FORM]) -> Response[Any]:
+def change_password(request: Anyone, data: URLEncodedBody[NewPassword]) -> Response[Any]:
     """Change one's own password; every other session of the account ends."""
     engine, session = request.app.state.engine, session_of(request)
     by_name: Throttle = request.app.state.throttles.by_name

@@ -32,6 +32,8 @@ async def _stream(request: Request[Any, Any, Any]) -> AsyncIterator[ServerSentEv
         yield ServerSentEventMessage(event="ready", data="{}", retry=_RETRY_MS)
         while True:
             news = await _next(listener)
+            if told.is_closing:  # the browser asks again, and finds the next process
+                return
             # An open page is nobody at the keyboard: the session is looked at, not prolonged.
             session = await asyncio.to_thread(
                 read_session, request.app.state.engine, token, now_ms=now_ms(), touch=False

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException, ValidationException
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 
 from ingest.accounts import list_accounts
@@ -18,7 +18,7 @@ from ingest.store import fleet, queries
 from ingest.store.queries import Before, CaseFilter, Standing
 
 Anyone = Request[Any, Any, Any]
-Word = Annotated[str, Parameter(max_length=100)]
+Word = Annotated[str, QueryParameter(max_length=100)]
 
 
 @get("/", opt={"role": "viewer"}, sync_to_thread=False, include_in_schema=False)
@@ -28,7 +28,7 @@ def home() -> Redirect:
 
 
 @get("/sign-in", opt={"role": PUBLIC}, sync_to_thread=True, include_in_schema=False)
-def sign_in(request: Anyone, to: str = "/") -> Response[Any]:
+def sign_in(request: Anyone, to: FromQuery[str] = "/") -> Response[Any]:
     """Show the form to sign in, or go on if that is done."""
     if request.state.session is not None:
         return Redirect("/")
@@ -39,14 +39,14 @@ def sign_in(request: Anyone, to: str = "/") -> Response[Any]:
 def cases(
     request: Anyone,
     *,
-    standing: Standing = "all",
+    standing: FromQuery[Standing] = "all",
     kind: Word = "",
     camera: Word = "",
     zone: Word = "",
     text: Word = "",
-    day: Annotated[str, Parameter(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = "",
+    day: Annotated[str, QueryParameter(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = "",
     tz: Word = "",
-    before: Before = "",
+    before: FromQuery[Before] = "",
 ) -> Response[str]:
     """Show a page of cases."""
     engine = request.app.state.engine
@@ -66,7 +66,7 @@ def cases(
 
 
 @get("/cases/{case_id:int}", opt={"role": "viewer"}, sync_to_thread=True, include_in_schema=False)
-def case(request: Anyone, case_id: int) -> Response[str]:
+def case(request: Anyone, case_id: FromPath[int]) -> Response[str]:
     """Show all of a case."""
     found = queries.read_case(request.app.state.engine, case_id)
     if found is None:
@@ -110,13 +110,13 @@ def dead_letters(request: Anyone, outcome: Word = "") -> Response[str]:
 
 
 @get("/accounts", opt={"role": "admin"}, sync_to_thread=True, include_in_schema=False)
-def accounts(request: Anyone, *, done: bool = False) -> Response[str]:
+def accounts(request: Anyone, *, done: FromQuery[bool] = False) -> Response[str]:
     """Show who may sign in."""
     return render(request, "accounts.html", accounts=list_accounts(request.app.state.engine), problem=None, done=done)
 
 
 @get("/you", opt={"role": "viewer"}, sync_to_thread=True, include_in_schema=False)
-def you(request: Anyone, *, done: bool = False) -> Response[str]:
+def you(request: Anyone, *, done: FromQuery[bool] = False) -> Response[str]:
     """Show who is signed in."""
     return render(request, "you.html", account=session_of(request).account, problem=None, done=done)
 

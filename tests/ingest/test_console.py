@@ -1,0 +1,497 @@
+"""The console: who gets in, who may do what, and that what the wire brought is shown as text."""
+
+import hashlib
+import json
+import re
+import string
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+from litestar.testing import TestClient
+
+from ingest.accounts import ABSOLUTE_MS, IDLE_MS, ROLES, first_admin, list_accounts
+from ingest.console.gate import PUBLIC
+from ingest.console.language import read_words
+from ingest.console.page import STATIC
+from ingest.store.tables import account, audit, dead_letter, session
+from tests.fixtures.console import PASSWORD, Scene, served, token_in
+from tests.fixtures.messages import T0, a_batch, an_event
+
+STILL = b"\xff\xd8 as if it were a picture " * 100
+NASTY = "<img src=x onerror=alert(1)>"
+OPEN_TO_MACHINES = {
+    ("HEAD", "/api/evidence/{sha256:str}"),
+    ("PATCH", "/api/evidence/{sha256:str}"),
+    ("GET", "/livez"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+}
+
+
+@pytest.fixture
+def scene(engine: sa.Engine, tmp_path: Path) -> Scene:
+    return Scene(engine, tmp_path)
+
+
+@pytest.fixture
+def client(scene: Scene) -> Iterator[TestClient[Litestar]]:
+    with TestClient(scene.app) as client:
+        client.follow_redirects = False
+        yield client
+
+
+def enter(client: TestClient[Litestar], scene: Scene, role: Any) -> None:
+    """Sign in as somebody of a role, past the form."""
+    client.cookies.clear()
+    client.cookies.set("wayside", scene.account(role))
+
+
+def csrf(client: TestClient[Litestar]) -> dict[str, str]:
+    return {"X-CSRF-Token": client.get("/api/me").json()["csrf_token"]}
+
+
+# Signing in
+
+
+def test_the_form_opens_a_session_and_signing_out_ends_it(scene: Scene, client: TestClient[Litestar]) -> None:
+    scene.account("operator", "amara")
+    answer = client.post("/sign-in", data={"name": "amara", "password": PASSWORD, "to": "/map"})
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/map"
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+    assert client.get("/api/me").json()["name"] == "amara"
+    token = token_in(client.get("/you").text)
+    client.post("/sign-out", data={"csrf_token": token})
+    assert client.get("/api/me").status_code == 401
+
+
+def test_the_cookie_is_bound_to_https_where_browsers_come_by_https(engine: sa.Engine, tmp_path: Path) -> None:
+    scene = Scene(engine, tmp_path, is_https=True)
+    scene.account("viewer", "lin")
+    with TestClient(scene.app, base_url="https://centre.test") as client:
+        client.follow_redirects = False
+        answer = client.post("/sign-in", data={"name": "lin", "password": PASSWORD})
+        assert answer.headers["set-cookie"].startswith("__Host-wayside=")
+        assert "secure" in answer.headers["set-cookie"].lower()
+        assert client.get("/api/me").json()["name"] == "lin"
+
+
+def test_an_unknown_name_and_a_wrong_password_get_the_same_answer(scene: Scene, client: TestClient[Litestar]) -> None:
+    scene.account("viewer", "lin")
+    wrong = client.post("/sign-in", data={"name": "lin", "password": "not the password"})
+    unknown = client.post("/sign-in", data={"name": "nobody", "password": "not the password"})
+    assert (wrong.status_code, unknown.status_code) == (403, 403)
+    same = re.compile(r'data-now="\d+"')
+    assert same.sub("", wrong.text) == same.sub("", unknown.text)
+
+
+def test_the_eleventh_try_within_ten_minutes_must_wait(scene: Scene, client: TestClient[Litestar]) -> None:
+    scene.account("viewer", "lin")
+    for _ in range(10):
+        assert client.post("/sign-in", data={"name": "lin", "password": "guess"}).status_code == 403
+    answer = client.post("/sign-in", data={"name": "lin", "password": PASSWORD})
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_nobody_is_led_to_another_site_after_signing_in(scene: Scene, client: TestClient[Litestar]) -> None:
+    scene.account("viewer", "lin")
+    for to in ("https://elsewhere.test", "//elsewhere.test", "/\\elsewhere.test"):
+        answer = client.post("/sign-in", data={"name": "lin", "password": PASSWORD, "to": to})
+        assert answer.headers["location"] == "/"
+
+
+@pytest.mark.parametrize(("column", "age_ms"), [("seen_ms", IDLE_MS), ("created_ms", ABSOLUTE_MS)])
+def test_a_session_ends_when_idle_or_old(
+    scene: Scene, client: TestClient[Litestar], engine: sa.Engine, column: str, age_ms: int
+) -> None:
+    enter(client, scene, "viewer")
+    assert client.get("/cases").status_code == 200
+    with engine.begin() as connection:
+        connection.execute(sa.update(session).values({column: int(time.time() * 1000) - age_ms - 1_000}))
+    assert client.get("/cases").headers["location"] == "/sign-in?to=/cases"
+
+
+def test_what_a_page_fetches_by_itself_does_not_keep_a_session_alive(
+    scene: Scene, client: TestClient[Litestar], engine: sa.Engine
+) -> None:
+    enter(client, scene, "viewer")
+    seen_ms = int(time.time() * 1000) - IDLE_MS + 60_000
+    with engine.begin() as connection:
+        connection.execute(sa.update(session).values(seen_ms=seen_ms))
+    client.get("/cases", headers={"X-Live": "1"})
+    with engine.connect() as connection:
+        assert connection.scalar(sa.select(session.c.seen_ms)) == seen_ms
+    client.get("/cases")
+    with engine.connect() as connection:
+        assert (connection.scalar(sa.select(session.c.seen_ms)) or 0) > seen_ms
+
+
+def test_the_database_holds_neither_passwords_nor_tokens(scene: Scene, engine: sa.Engine) -> None:
+    token = scene.account("viewer")
+    with engine.connect() as connection:
+        password_hash = connection.scalar(sa.select(account.c.password_hash)) or ""
+        token_sha256 = connection.scalar(sa.select(session.c.token_sha256))
+    assert password_hash.startswith("$argon2id$")
+    assert token_sha256 == hashlib.sha256(token.encode()).hexdigest()
+
+
+def test_the_first_start_makes_an_admin_and_prints_the_password_once(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with TestClient(scene.app) as client:
+        password = re.search(r"password ([0-9a-f-]{24})", capsys.readouterr().out)
+        assert password is not None
+        client.post("/sign-in", data={"name": "admin", "password": password[1]})
+        assert client.get("/api/me").json()["role"] == "admin"
+    assert first_admin(scene.engine, now_ms=T0) is None
+
+
+# Who may do what
+
+
+def routes_of(app: Litestar) -> list[tuple[str, str, str | None]]:
+    """Return method, path and needed role of every route."""
+    found = []
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                found += [(method, route.path, handler.opt.get("role")) for method in handler.http_methods]
+    return sorted((found for found in found if found[0] != "OPTIONS"), key=str)
+
+
+def filled(path: str) -> str:
+    path = path.replace("{case_id:int}", "999").replace("{letter_id:int}", "999").replace("{name:str}", "nobody")
+    return path.replace("{sha256:str}", "0" * 64).replace("{file_path:path}", "none.css")
+
+
+def test_every_route_names_the_role_it_needs_or_is_known_to_be_for_machines(scene: Scene) -> None:
+    nameless = {(method, path) for method, path, role in routes_of(scene.app) if role is None}
+    assert nameless == OPEN_TO_MACHINES
+
+
+@pytest.mark.parametrize("role", [None, *ROLES])
+def test_every_route_holds_to_its_role(scene: Scene, client: TestClient[Litestar], role: Any) -> None:
+    tried = 0
+    for method, path, needed in routes_of(scene.app):
+        if needed in (None, PUBLIC):
+            continue
+        tried += 1
+        client.cookies.clear()
+        headers = {}
+        if role is not None:
+            enter(client, scene, role)
+            headers = csrf(client)
+        is_enough = role is not None and ROLES.index(role) >= ROLES.index(needed)
+        if is_enough and path == "/api/changes":
+            continue  # it would not end; tests below read it
+        answer = client.request(method, filled(path), headers=headers)
+        where = f"{method} {path} as {role}"
+        if role is None:
+            is_refused = answer.status_code == 401 or answer.headers.get("location", "").startswith("/sign-in")
+            assert is_refused, where
+        elif is_enough:
+            assert answer.status_code not in (401, 403, 405, 500), where
+        else:
+            assert answer.status_code == 403, where
+    assert tried > 20
+
+
+def test_a_form_without_its_token_or_with_another_sessions_is_refused(
+    scene: Scene, client: TestClient[Litestar]
+) -> None:
+    scene.take(an_event())
+    enter(client, scene, "operator")
+    other = token_in(client.get("/cases/1").text)
+    enter(client, scene, "operator")
+    assert client.post("/cases/1/notes", data={"text": "seen"}).status_code == 403
+    assert client.post("/cases/1/notes", data={"text": "seen", "csrf_token": other}).status_code == 403
+    own = token_in(client.get("/cases/1").text)
+    assert client.post("/cases/1/notes", data={"text": "seen", "csrf_token": own}).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://elsewhere.test"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}]
+)
+def test_what_another_site_makes_a_browser_send_is_refused(
+    scene: Scene, client: TestClient[Litestar], headers: dict[str, str]
+) -> None:
+    scene.account("viewer", "lin")
+    assert client.post("/sign-in", data={"name": "lin", "password": PASSWORD}, headers=headers).status_code == 403
+    enter(client, scene, "operator")
+    assert client.post("/sign-out", headers=headers | csrf(client)).status_code == 403
+
+
+def test_a_disabled_account_is_out_at_once_and_the_last_admin_cannot_be(
+    scene: Scene, client: TestClient[Litestar], engine: sa.Engine
+) -> None:
+    token = scene.account("operator", "amara")
+    enter(client, scene, "admin")
+    headers = csrf(client)
+    assert client.post("/accounts/amara", data={"role": "operator"}, headers=headers).status_code == 303
+    client.post("/accounts/admin", data={"role": "viewer"}, headers=headers)  # the one of the first start
+    assert client.post("/accounts/a-admin", data={"role": "viewer"}, headers=headers).status_code == 422
+    client.cookies.set("wayside", token)
+    assert client.get("/api/me").status_code == 401
+    assert {each.name: each.is_enabled for each in list_accounts(engine)}["a-admin"]
+
+
+def test_another_password_signs_out_other_browsers_and_asks_for_the_old_one(
+    scene: Scene, client: TestClient[Litestar]
+) -> None:
+    elsewhere = scene.account("viewer", "lin")
+    client.cookies.set("wayside", scene.account("viewer", "lin"))
+    headers = csrf(client)
+    new = "another good password"
+    assert client.post("/you/password", data={"old": "wrong", "password": new}, headers=headers).status_code == 422
+    assert client.post("/you/password", data={"old": PASSWORD, "password": "short"}, headers=headers).status_code == 422
+    assert client.post("/you/password", data={"old": PASSWORD, "password": new}, headers=headers).status_code == 303
+    assert client.get("/api/me").status_code == 200
+    client.cookies.set("wayside", elsewhere)
+    assert client.get("/api/me").status_code == 401
+
+
+# What is shown
+
+
+def test_a_case_is_listed_found_and_told_in_full(scene: Scene, client: TestClient[Litestar]) -> None:
+    event = an_event(facts={"visible_s": 171.5, "is_night": True})
+    scene.take(event)
+    sha256 = scene.store(event, STILL, "arrival")
+    enter(client, scene, "viewer")
+    found = client.get("/api/cases").json()
+    assert [(each["id"], each["still"]) for each in found["cases"]] == [(1, sha256)]
+    told = client.get("/api/cases/1").json()
+    assert told["missing"] == ["clip"]
+    assert told["trace_id"] == event.trace_id
+    page = client.get("/cases/1").text
+    for words in (
+        "Illegal parking",
+        "Still missing: Clip",
+        "171.5 s",
+        event.trace_id,
+        "hash checked",
+        f"{sha256[:12]}…",
+    ):
+        assert words in page
+    assert "standing for" in client.get("/cases").text
+    scene.take(an_event(phase="end"))
+    assert "left at" in client.get("/cases/1").text
+
+
+def test_filters_and_pages_give_each_case_once_newest_first(scene: Scene, client: TestClient[Litestar]) -> None:
+    events = [
+        an_event(
+            f"stay-{n}", place=n, time_ms=T0 + 180_000 + n, camera=f"cam-{n % 2}", label="bus" if n == 3 else "car"
+        )
+        for n in range(7)
+    ]
+    scene.take(*events)
+    scene.take(an_event("stay-4", "end", place=4, camera="cam-0"))
+    enter(client, scene, "viewer")
+
+    def ids(**query: Any) -> list[int]:
+        found, older = [], ""
+        while older is not None:
+            answer = client.get("/api/cases", params={"rows": 2, "before": older, **query}).json()
+            found += [each["id"] for each in answer["cases"]]
+            older = answer["older"]
+        return found
+
+    assert ids() == [7, 6, 5, 4, 3, 2, 1]
+    assert ids(standing="left") == [5]
+    assert ids(standing="standing", camera="cam-0") == [7, 3, 1]
+    assert ids(text="BUS") == [4]
+    assert ids(text="#6") == [6]
+    assert ids(text="%") == []
+    assert ids(zone="elsewhere") == []
+    assert ids(from_ms=T0 + 180_002, to_ms=T0 + 180_004) == [4, 3]
+    assert "#4" in client.get("/cases", params={"day": "2023-11-15", "tz": "Asia/Shanghai"}).text
+    assert "No case fits" in client.get("/cases", params={"day": "2023-11-15", "tz": "UTC"}).text
+
+
+def test_what_the_wire_and_people_wrote_is_shown_as_text(
+    scene: Scene, client: TestClient[Litestar], engine: sa.Engine
+) -> None:
+    scene.take(an_event(label=NASTY[:20], facts={NASTY: NASTY}))
+    enter(client, scene, "engineer")
+    client.post("/api/cases/1/notes", json={"text": NASTY}, headers=csrf(client))
+    letter = {"digest": "0" * 64, "topic": NASTY, "agent": NASTY[:20], "reason": NASTY, "payload": NASTY.encode()}
+    with engine.begin() as connection:
+        connection.execute(sa.insert(dead_letter).values(first_ms=T0, last_ms=T0, count=1, **letter))
+    for path in (
+        "/cases/1",
+        "/cases",
+        "/dead-letters",
+        f"/cases?text={NASTY}",
+        f"/cases/{NASTY}",
+        f"/sign-in?to={NASTY}",
+    ):
+        page = client.get(path).text
+        assert "<img src=x" not in page, path
+    assert client.get("/cases/1").text.count("&lt;img src=x onerror=alert(1)&gt;") == 3
+    assert client.get("/dead-letters").text.count("&lt;img src=x onerror=alert(1)&gt;") == 3
+
+
+def test_a_note_is_kept_with_its_writer_and_in_the_audit_log(
+    scene: Scene, client: TestClient[Litestar], engine: sa.Engine
+) -> None:
+    scene.take(an_event())
+    enter(client, scene, "operator")
+    assert client.post("/api/cases/1/notes", json={"text": "司机不在车旁"}, headers=csrf(client)).status_code == 201
+    assert client.post("/api/cases/2/notes", json={"text": "x"}, headers=csrf(client)).status_code == 404
+    assert client.post("/api/cases/1/notes", json={"text": ""}, headers=csrf(client)).status_code == 400
+    note = next(each for each in client.get("/api/cases/1").json()["entries"] if each["what"] == "note")
+    assert (note["actor"], note["body"]["text"]) == ("a-operator", "司机不在车旁")
+    with engine.connect() as connection:
+        logged = connection.execute(sa.select(audit.c.actor, audit.c.subject).where(audit.c.action == "case.note"))
+        assert [tuple(row) for row in logged] == [("a-operator", "1")]
+
+
+def test_a_dead_letter_that_can_be_read_now_is_taken_and_gone(
+    scene: Scene, client: TestClient[Litestar], engine: sa.Engine
+) -> None:
+    topic, payload = a_batch([an_event()])
+    letter = {"topic": topic, "agent": "box-1", "reason": "was too new", "first_ms": T0, "last_ms": T0, "count": 1}
+    with engine.begin() as connection:
+        connection.execute(sa.insert(dead_letter).values(digest="0" * 64, payload=payload, **letter))
+        connection.execute(sa.insert(dead_letter).values(digest="1" * 64, payload=b"still nothing", **letter))
+    enter(client, scene, "engineer")
+    assert client.get("/dead-letters").text.count("was too new") == 2
+    headers = csrf(client)
+    assert client.post("/dead-letters/1/redrive", headers=headers).headers["location"].endswith("redriven")
+    assert client.post("/dead-letters/2/redrive", headers=headers).headers["location"].endswith("still_dead")
+    assert client.get("/dead-letters").text.count("was too new") == 1
+    assert len(client.get("/api/cases").json()["cases"]) == 1
+
+
+def test_evidence_comes_whole_or_in_ranges_with_the_type_it_was_announced_with(
+    scene: Scene, client: TestClient[Litestar]
+) -> None:
+    event = an_event()
+    scene.take(event)
+    url = f"/api/evidence/{scene.store(event, STILL, 'arrival')}"
+    enter(client, scene, "viewer")
+    whole = client.get(url)
+    assert whole.content == STILL
+    assert whole.headers["content-type"] == "image/jpeg"
+    assert whole.headers["x-content-type-options"] == "nosniff"
+    assert whole.headers["content-disposition"].startswith('inline; filename="arrival-')
+    assert client.get(url + "?download=true").headers["content-disposition"].startswith("attachment")
+    part = client.get(url, headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, STILL[10:20])
+    assert part.headers["content-range"] == f"bytes 10-19/{len(STILL)}"
+    assert client.get(url, headers={"Range": "bytes=-7"}).content == STILL[-7:]
+    beyond = client.get(url, headers={"Range": f"bytes={len(STILL)}-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(STILL)}")
+    assert client.get(url, headers={"If-None-Match": whole.headers["etag"]}).status_code == 304
+    assert client.get(f"/api/evidence/{'0' * 64}").status_code == 404
+
+
+def test_every_answer_carries_the_headers_that_keep_pages_to_themselves(
+    scene: Scene, client: TestClient[Litestar]
+) -> None:
+    enter(client, scene, "admin")
+    for path in ("/cases", "/map", "/fleet", "/you", "/nowhere", "/api/cases", "/api/nowhere", "/sign-in"):
+        headers = client.get(path).headers
+        assert "default-src 'self'" in headers["content-security-policy"], path
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert headers["cache-control"] == "no-store", path
+    assert "no-store" not in client.get("/static/console.css").headers["cache-control"]
+
+
+def test_pages_hold_no_inline_script_or_style_and_name_no_other_host(
+    scene: Scene, client: TestClient[Litestar]
+) -> None:
+    scene.take(an_event())
+    enter(client, scene, "admin")
+    for path in ("/cases", "/cases/1", "/map", "/fleet", "/dead-letters", "/accounts", "/you", "/nowhere"):
+        page = client.get(path).text
+        assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son[a-z]+=|https?://", page), path
+
+
+def test_what_goes_wrong_is_said_in_the_same_look_or_in_json(scene: Scene, client: TestClient[Litestar]) -> None:
+    enter(client, scene, "viewer")
+    for path, code in (("/nowhere", 404), ("/cases/77", 404), ("/accounts", 403), ("/cases?day=2023-02-31", 400)):
+        answer = client.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (code, "text/html; charset=utf-8")
+        assert f'<p class="code">{code}</p>' in answer.text
+    assert client.get("/api/cases/77").json() == {"status_code": 404, "detail": "no case 77"}
+    assert client.get("/api/cases?standing=upright").status_code == 400
+
+
+def test_the_schema_tells_of_the_api_and_loads_nothing_from_elsewhere(
+    scene: Scene, client: TestClient[Litestar]
+) -> None:
+    enter(client, scene, "viewer")
+    schema = json.loads(client.get("/schema/openapi.json").content)
+    assert {"/api/cases", "/api/cases/{case_id}", "/api/evidence/{sha256}", "/api/agents"} <= schema["paths"].keys()
+    assert "/cases" not in schema["paths"]
+
+
+# Words
+
+
+def test_the_languages_have_the_same_words_with_the_same_places() -> None:
+    english, chinese = read_words("en"), read_words("zh")
+    assert english.keys() == chinese.keys()
+    places = string.Formatter().parse
+    for key, sentence in english.items():
+        assert {part[1] for part in places(sentence) if part[1]} == {
+            part[1] for part in places(chinese[key]) if part[1]
+        }, key
+
+
+def test_the_language_is_asked_for_remembered_or_what_the_browser_prefers(
+    scene: Scene, client: TestClient[Litestar]
+) -> None:
+    assert "登录" in client.get("/sign-in", headers={"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.5"}).text
+    assert "登录" not in client.get("/sign-in", headers={"Accept-Language": "fr, en"}).text
+    client.get("/sign-in?lang=zh")
+    assert "登录" in client.get("/sign-in", headers={"Accept-Language": "en"}).text
+    enter(client, scene, "admin")
+    scene.take(an_event())
+    for path in ("/cases", "/cases/1", "/map", "/fleet", "/dead-letters", "/accounts", "/you", "/nowhere"):
+        assert 'lang="zh-CN"' in client.get(path, headers={"Accept-Language": "zh"}).text
+
+
+# Live
+
+
+def test_a_page_hears_of_a_commit_and_of_the_end_of_its_session(scene: Scene, engine: sa.Engine) -> None:
+    token = scene.account("viewer")
+    with (
+        served(scene.app) as address,
+        httpx.stream("GET", f"{address}/api/changes", cookies={"wayside": token}, timeout=30) as stream,
+    ):
+        lines = (line for line in stream.iter_lines() if line)
+        assert next(lines) == "event: ready"
+        scene.take(an_event())
+        heard = [next(lines) for _ in range(6)]
+        assert 'data: {"kind":"case","id":"1"}' in heard
+        with engine.begin() as connection:
+            connection.execute(sa.delete(session))
+        scene.take(an_event(phase="end"))
+        assert "event: ended" in list(lines)
+
+
+# Vendored files
+
+
+def test_vendored_files_are_those_that_were_published() -> None:
+    folder = STATIC / "vendor"
+    named = re.findall(r"^([0-9a-f]{64})  (\S+)$", (folder / "README.md").read_text(), re.MULTILINE)
+    assert {path for _, path in named} == {
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != "README.md"
+    }
+    for sha256, path in named:
+        assert hashlib.sha256((folder / path).read_bytes()).hexdigest() == sha256, path
