@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import sqlalchemy as sa
 import typer
 
 from config.document import ConfigError
@@ -31,8 +32,14 @@ def serve(centre_yaml: CentreFile) -> None:
 def migrate(centre_yaml: CentreFile) -> None:
     """Bring the database to the newest state."""
     engine = engine_of(read_centre(centre_yaml))
-    before, newest = revisions(engine)
-    upgrade(engine)
+    try:
+        before, newest = revisions(engine)
+        upgrade(engine)
+    except sa.exc.OperationalError as error:
+        problem = str(error.orig).partition("\n")[0]
+        raise Refusal(engine.url.render_as_string(), problem, "is the database there?") from error
+    finally:
+        engine.dispose()
     typer.echo(f"{engine.url.render_as_string()}: {before or 'empty'} -> {newest}")
 
 

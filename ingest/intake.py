@@ -11,7 +11,7 @@ from ingest.store.agents import Word, note_agents
 from ingest.store.cursors import StreamKey, lock_cursors, save_cursors
 from ingest.store.dead_letters import DeadLetter, keep_dead_letter
 from ingest.store.evidence import cases_with_evidence, name_evidence, note_completeness
-from ingest.store.intake_cases import Received, owners_of, take_events
+from ingest.store.intake_cases import Received, known_events, take_events
 from ingest.store.losses import add_losses
 from ingest.store.observations import Row, add_observations, row_of
 from wire.batch import Message, Opened, alone
@@ -74,7 +74,8 @@ def take(connection: sa.Connection, items: Sequence[Item], *, now_ms: int, dead_
     taken.cursors = lock_cursors(connection, _keys(parcels), now_ms)
     before = dict(taken.cursors)
     letters = [item for item in items if isinstance(item, DeadLetter)]
-    owners = owners_of(connection, _event_ids(parcels))
+    known = known_events(connection, _event_ids(parcels))
+    owners = {each.id: each.agent for each in known}
     for item in items:
         if isinstance(item, Status):
             load.words.setdefault(item.agent, Word()).status = item
@@ -82,7 +83,7 @@ def take(connection: sa.Connection, items: Sequence[Item], *, now_ms: int, dead_
             letters += _sort(item, load, taken, owners, now_ms)
     add_observations(connection, load.observations)
     name_evidence(connection, load.evidence)
-    opened = take_events(connection, load.events, now_ms)
+    opened = take_events(connection, load.events, known, now_ms)
     add_losses(connection, load.losses)
     shown = {each.event_id for _, each in load.evidence} | set(opened)
     complete = cases_with_evidence(connection, shown)

@@ -104,8 +104,10 @@ def _ready_engine(centre: Centre) -> sa.Engine:
             upgrade(engine)
         current, newest = revisions(engine)
     except sa.exc.SQLAlchemyError as error:
+        engine.dispose()
         raise Refusal(name, str(getattr(error, "orig", error)).partition("\n")[0], "is the database there?") from error
     if current != newest:
+        engine.dispose()
         hint = "run `wayside ingest migrate` with the same file"
         raise Refusal(name, f"its tables are at {current or 'nothing'}, expected {newest}", hint)
     return engine

@@ -1,6 +1,6 @@
 """How far each stream of each agent has come."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -17,14 +17,21 @@ _KEY = sa.tuple_(cursor.c.agent, cursor.c.epoch, cursor.c.stream)
 def lock_cursors(connection: sa.Connection, keys: Iterable[StreamKey], now_ms: int) -> dict[StreamKey, Cursor]:
     """Return the cursors of some streams, held against other workers until the transaction ends."""
     wanted = sorted(set(keys))  # always in one order, or two workers could wait for each other
-    found: dict[StreamKey, Cursor] = {}
-    for few in chunks(wanted):
+    found = _lock(connection, wanted)
+    missing = [key for key in wanted if key not in found]
+    if missing:  # a row must be there to be locked
         fresh = [
             {"agent": agent, "epoch": epoch, "stream": stream, "through_seq": 0, "above": (), "time_ms": now_ms}
-            for agent, epoch, stream in few
+            for agent, epoch, stream in missing
         ]
-        # A row must be there to be locked.
         connection.execute(insert_into(connection, cursor).on_conflict_do_nothing(), fresh)
+        found |= _lock(connection, missing)
+    return found
+
+
+def _lock(connection: sa.Connection, keys: Sequence[StreamKey]) -> dict[StreamKey, Cursor]:
+    found: dict[StreamKey, Cursor] = {}
+    for few in chunks(keys):
         query = sa.select(cursor).where(_KEY.in_(few)).order_by(cursor.c.agent, cursor.c.epoch, cursor.c.stream)
         for row in connection.execute(query.with_for_update()):
             runs = tuple((first, last) for first, last in row.above)

@@ -28,21 +28,35 @@ class _Filed(msgspec.Struct, kw_only=True):
     entries: list[Entry] = []
 
 
-def owners_of(connection: sa.Connection, event_ids: Iterable[str]) -> dict[str, str]:
-    """Return which agent sent each event that is known."""
-    owners: dict[str, str] = {}
+class Known(msgspec.Struct, frozen=True):
+    """A phase of an event that is stored."""
+
+    id: str
+    phase: str
+    agent: str
+    case_id: int
+
+
+def known_events(connection: sa.Connection, event_ids: Iterable[str]) -> list[Known]:
+    """Return what is stored of these events."""
+    known: list[Known] = []
     for few in chunks(sorted(set(event_ids))):
-        query = sa.select(event.c.id, event.c.agent).where(event.c.id.in_(few))
-        owners |= {row.id: row.agent for row in connection.execute(query)}
-    return owners
+        query = sa.select(event.c.id, event.c.phase, event.c.agent, event.c.case_id).where(event.c.id.in_(few))
+        known += [Known(*row) for row in connection.execute(query)]
+    return known
 
 
-def take_events(connection: sa.Connection, received: Sequence[Received], now_ms: int) -> dict[str, int]:
-    """Put events into cases, each phase of each event once; return the case of every event that was new."""
-    fresh = _without_known(connection, received)
+def take_events(
+    connection: sa.Connection, received: Sequence[Received], known: Sequence[Known], now_ms: int
+) -> dict[str, int]:
+    """Put events into cases, each phase of each event once; return the case of every event that was new.
+
+    ``known`` is what is stored of these events, and perhaps of others.
+    """
+    fresh = _without_known(received, known)
     if not fresh:
         return {}
-    book = _open_book(connection, fresh)
+    book = _open_book(connection, fresh, known)
     by_event = {event_id: filed for filed in book for event_id in filed.case.event_ids}
     by_camera: dict[tuple[str, str, str], list[_Filed]] = {}
     for filed in book:
@@ -51,9 +65,9 @@ def take_events(connection: sa.Connection, received: Sequence[Received], now_ms:
     for each in fresh:
         holder = by_event.get(each.event.id)
         here = by_camera.setdefault((each.agent, each.event.camera, each.event.kind), [])
-        known = [holder] if holder else here
-        case, entries = step((filed.case for filed in known), each.agent, each.event)
-        target = next((filed for filed in known if filed.case.merge_key == case.merge_key), None)
+        candidates = [holder] if holder else here
+        case, entries = step((filed.case for filed in candidates), each.agent, each.event)
+        target = next((filed for filed in candidates if filed.case.merge_key == case.merge_key), None)
         if target is None:
             target = _Filed(case=case)
             here.append(target)
@@ -67,12 +81,9 @@ def take_events(connection: sa.Connection, received: Sequence[Received], now_ms:
     return {each.event.id: _number(filed) for each, filed in placed}
 
 
-def _without_known(connection: sa.Connection, received: Sequence[Received]) -> list[Received]:
+def _without_known(received: Sequence[Received], known: Sequence[Known]) -> list[Received]:
     """Return the events whose phase is not stored yet, each once."""
-    seen: set[tuple[str, str]] = set()
-    for few in chunks({each.event.id for each in received}):
-        query = sa.select(event.c.id, event.c.phase).where(event.c.id.in_(few))
-        seen |= {(row.id, row.phase) for row in connection.execute(query)}
+    seen = {(each.id, each.phase) for each in known}
     fresh = []
     for each in received:
         key = (each.event.id, each.event.phase)
@@ -82,12 +93,11 @@ def _without_known(connection: sa.Connection, received: Sequence[Received]) -> l
     return fresh
 
 
-def _open_book(connection: sa.Connection, fresh: Sequence[Received]) -> list[_Filed]:
+def _open_book(connection: sa.Connection, fresh: Sequence[Received], known: Sequence[Known]) -> list[_Filed]:
     """Return the cases that hold one of these events, and those of their cameras that have not ended."""
     rows: dict[int, Any] = {}
-    for few in chunks(sorted({each.event.id for each in fresh})):
-        holding = sa.select(event.c.case_id).where(event.c.id.in_(few))
-        rows |= {row.id: row for row in connection.execute(sa.select(cases).where(cases.c.id.in_(holding)))}
+    for some in chunks(sorted({each.case_id for each in known})):
+        rows |= {row.id: row for row in connection.execute(sa.select(cases).where(cases.c.id.in_(some)))}
     for few in chunks(sorted({each.event.camera for each in fresh if each.event.phase == "start"})):
         query = sa.select(cases).where(cases.c.camera.in_(few), cases.c.end_ms.is_(None))
         rows |= {row.id: row for row in connection.execute(query)}
