@@ -46,14 +46,20 @@ class Broker:
         self._tls = tls_context(agent, folder) if url.scheme == "mqtts" else None
 
     @asynccontextmanager
-    async def connected(self, will: aiomqtt.Will | None = None) -> AsyncIterator[aiomqtt.Client]:
-        """Connect, give the client, and disconnect; raise aiomqtt.MqttError."""
+    async def connected(
+        self, will: aiomqtt.Will | None = None, *, identifier: str = ""
+    ) -> AsyncIterator[aiomqtt.Client]:
+        """Connect, as the agent or under another ``identifier``, give the client, and disconnect.
+
+        Raises:
+            aiomqtt.MqttError: the broker refuses, does not answer, or goes away.
+        """
         try:
-            client = await self._client(will).__aenter__()
+            client = await self._client(will, identifier).__aenter__()
         except aiomqtt.MqttError as error:
             if not self._must_speak_older(error):
                 raise
-            client = await self._client(will).__aenter__()
+            client = await self._client(will, identifier).__aenter__()
         try:
             yield client
         finally:
@@ -95,13 +101,13 @@ class Broker:
             self.version = ProtocolVersion.V311 if is_newest else ProtocolVersion.V5
         return False
 
-    def _client(self, will: aiomqtt.Will | None) -> aiomqtt.Client:
+    def _client(self, will: aiomqtt.Will | None, identifier: str) -> aiomqtt.Client:
         return aiomqtt.Client(
             self._host,
             self._port,
             username=self._user,
             password=self._password,
-            identifier=self._agent,
+            identifier=identifier or self._agent,
             protocol=self.version,
             # All that matters is in the outbox; a session at the broker would only bring what is settled by now.
             clean_session=True if self.version == ProtocolVersion.V311 else None,

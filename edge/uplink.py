@@ -30,6 +30,7 @@ _LOG = structlog.get_logger()
 _BACKOFF_MAX_S = 30.0
 _STEADY_S = 10.0
 _WAKE_S = 5.0
+_FAREWELL_S = 1.0
 _PATIENCE_MAX_S = 300.0
 _ATTEMPTS_MAX = 3
 """After so many publishes without a receipt a run is cut anew, and smaller: it may be what the broker drops."""
@@ -72,8 +73,10 @@ class Uplink:
             try:
                 await asyncio.wait([session])
             finally:
-                session.cancel()
-                await asyncio.wait([session])
+                # More than once: in Python 3.11 a wait_for() that has its answer swallows the cancellation.
+                while not session.done():
+                    session.cancel()
+                    await asyncio.wait([session], timeout=1.5 * _FAREWELL_S)
             try:
                 session.result()
             except* aiomqtt.MqttError as group:
@@ -115,7 +118,7 @@ class Uplink:
                     tasks.create_task(self._send(client, tasks))
             except asyncio.CancelledError:
                 with contextlib.suppress(aiomqtt.MqttError):
-                    await client.publish(topic, death, qos=1, retain=True, timeout=2)
+                    await client.publish(topic, death, qos=1, retain=True, timeout=_FAREWELL_S)
                 raise
 
     async def _receive(self, client: aiomqtt.Client, tasks: asyncio.TaskGroup) -> None:

@@ -14,6 +14,8 @@ from shell.refusal import Refusal
 # Command -> module and its typer application; a module is imported only when its command is called, for some bring
 # libraries that another machine does not have.
 COMMANDS = {
+    "demo": ("wayside.demo", "demo_app"),
+    "edge": ("edge.cli", "edge_app"),
     "ingest": ("ingest.cli", "ingest_app"),
     "model": ("wayside.models", "models_app"),
     "profiles": ("wayside.profiles", "profiles_app"),

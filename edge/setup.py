@@ -1,0 +1,69 @@
+"""Setup: all files of an agent, read and checked as one before anything is started."""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from config.document import ConfigError
+from edge.config import Agent, Camera, read_agent, read_camera
+from edge.rule_files import read_book
+from edge.watch import Watch
+from rules.rule_book import Book
+from wire.health import CameraCard
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """What an agent is to do; paths in it are absolute."""
+
+    agent: Agent
+    folder: Path
+    """Of the agent's file."""
+    cameras: tuple[Camera, ...]
+    book: Book
+    sha256: str
+    """Of the agent's file, the cameras' and the rules."""
+
+    @property
+    def storage(self) -> Path:
+        """Where the outbox, waiting evidence and tick logs are."""
+        return self.folder / self.agent.storage
+
+    @property
+    def cards(self) -> tuple[CameraCard, ...]:
+        """What the console shows of the cameras."""
+        return tuple(
+            CameraCard(
+                id=camera.id,
+                name=camera.name,
+                position=camera.position,
+                zones=tuple(zone.id for zone in camera.zones),
+            )
+            for camera in self.cameras
+        )
+
+
+def read_setup(path: Path) -> Setup:
+    """Read an agent's file and all that it names; raise ConfigError."""
+    agent = read_agent(path)
+    folder = path.parent
+    book = read_book(folder / agent.rules)
+    cameras: list[Camera] = []
+    digest = hashlib.sha256(path.read_bytes())
+    for number, name in enumerate(agent.cameras):
+        camera = read_camera(folder / name)
+        if any(camera.id == other.id for other in cameras):
+            raise ConfigError(str(folder / name), 0, "id", f"camera {camera.id!r} is there twice", f"cameras[{number}]")
+        Watch(camera, book)  # refuses parameters that no rule takes
+        cameras.append(_anchored(camera, (folder / name).parent))
+        digest.update((folder / name).read_bytes())
+    for rule in book.rules:
+        digest.update(rule.sha256.encode())
+    return Setup(agent, folder, tuple(cameras), book, digest.hexdigest())
+
+
+def _anchored(camera: Camera, folder: Path) -> Camera:
+    """Take a source that is a file from the folder of the camera's own file."""
+    if "://" in camera.source:
+        return camera
+    return msgspec.structs.replace(camera, source=str(folder / camera.source))
