@@ -42,7 +42,6 @@ def engine_of(centre: Centre) -> sa.Engine:
 
 def serve_centre(centre_yaml: Path) -> None:
     """Run until SIGTERM or SIGINT; raise ConfigError or Refusal if it cannot begin."""
-    log.configure()
     centre = read_centre(centre_yaml)
     engine = _ready_engine(centre)
     storage = Storage(Path(centre.storage))
@@ -50,6 +49,7 @@ def serve_centre(centre_yaml: Path) -> None:
         storage.prepare()
     except OSError as error:
         raise Refusal(centre.storage, f"cannot be written: {error.strerror}", "check storage") from error
+    log.configure()
     changes = Changes()
     heal(engine, changes, storage)
     app = make_app(centre, engine, changes)
