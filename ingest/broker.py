@@ -74,8 +74,8 @@ class Link:
         self._reason = ""
         self._is_answered = False
         self._is_guest = is_guest
-        self._client = self._new_client(centre, version)
         try:
+            self._client = self._new_client(centre, version)
             self._connect(centre, version)
         except (OSError, ValueError) as error:
             raise BrokerError(str(error)) from error

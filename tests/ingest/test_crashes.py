@@ -24,6 +24,8 @@ INGEST_POINTS = ("ingest.before-commit", "ingest.after-commit", "ingest.after-ac
 EVIDENCE_POINTS = ("evidence.after-chunk", "evidence.before-rename", "evidence.after-rename")
 EVENTS = [an_event(f"stay-{n}", place=n) for n in range(6)]
 
+OCTETS = {"Content-Type": "application/offset+octet-stream"}  # as agents say it
+
 Start = Callable[..., CentreProcess]
 
 
@@ -178,7 +180,7 @@ def upload(centre: CentreProcess, sha256: str, content: bytes) -> None:
             assert answer.status_code in (200, 204), answer.status_code
             offset = int(answer.headers["Upload-Offset"])
             chunk = content[offset : offset + 64 * 1024]
-            answer = client.patch(url, content=chunk, headers=headers | {"Upload-Offset": str(offset)})
+            answer = client.patch(url, content=chunk, headers=headers | {"Upload-Offset": str(offset)} | OCTETS)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
