@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from config.document import ConfigError
+from config.document import ConfigError, Document
 from edge.config import Agent, Camera, read_agent, read_camera
 from edge.rule_files import read_book
 from edge.watch import Watch
@@ -54,12 +54,21 @@ def read_setup(path: Path) -> Setup:
         camera = read_camera(folder / name)
         if any(camera.id == other.id for other in cameras):
             raise ConfigError(str(folder / name), 0, "id", f"camera {camera.id!r} is there twice", f"cameras[{number}]")
-        Watch(camera, book)  # refuses parameters that no rule takes
+        _refuse_parameters(camera, book, folder / name)
         cameras.append(_anchored(camera, (folder / name).parent))
         digest.update((folder / name).read_bytes())
     for rule in book.rules:
         digest.update(rule.sha256.encode())
     return Setup(agent, folder, tuple(cameras), book, digest.hexdigest())
+
+
+def _refuse_parameters(camera: Camera, book: Book, path: Path) -> None:
+    """Refuse a zone's parameter that no rule takes, where it stands in the camera's file."""
+    try:
+        Watch(camera, book)
+    except ConfigError as error:
+        document = Document(path.read_bytes(), str(path))
+        raise document.error(error.key, error.problem, error.suggestion) from error
 
 
 def _anchored(camera: Camera, folder: Path) -> Camera:
