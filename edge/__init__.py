@@ -1,0 +1,1 @@
+"""The shell on the box: cameras, inference, outbox, uplink, upload."""
