@@ -1,0 +1,1 @@
+"""The face of the project: the `wayside` command, the demo, a street of our own."""

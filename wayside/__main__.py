@@ -1,26 +1,27 @@
 """The `wayside` command. Every refusal is one line on standard error and exit code 2."""
 
 import importlib
+import importlib.metadata
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from config.document import ConfigError
 from shell.log import redact
 from shell.refusal import Refusal
 
-# Command -> module and its typer application; a module is imported only when its command is called, for some bring
-# libraries that another machine does not have.
+# Command -> module, its typer application, and a line of help. A module is imported only when its command is called:
+# some bring libraries that another machine does not have, and all of them together take seconds.
 COMMANDS = {
-    "demo": ("wayside.demo", "demo_app"),
-    "edge": ("edge.cli", "edge_app"),
-    "ingest": ("ingest.cli", "ingest_app"),
-    "model": ("wayside.models", "models_app"),
-    "profiles": ("wayside.profiles", "profiles_app"),
-    "replay": ("wayside.replay", "replay_app"),
-    "rules": ("wayside.rules", "rules_app"),
+    "demo": ("wayside.demo", "demo_app", "See a camera raise a case, all of it on this machine."),
+    "edge": ("edge.cli", "edge_app", "The box at the roadside: watches cameras, tells the centre."),
+    "ingest": ("ingest.cli", "ingest_app", "The centre: takes what agents send, and shows it."),
+    "model": ("wayside.models", "models_app", "Detection models: what is there, and how to get one."),
+    "profiles": ("wayside.profiles", "profiles_app", "Device profiles: what each firmware of each model says."),
+    "replay": ("wayside.replay", "replay_app", "Run a recording through the pipeline that runs live."),
+    "rules": ("wayside.rules", "rules_app", "Rules: check them, and run their own tests."),
 }
 
 
@@ -31,10 +32,16 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
-        module, name = COMMANDS[cmd_name]
-        command = typer.main.get_command(getattr(importlib.import_module(module), name))
-        command.name = cmd_name
-        return command
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name][2])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Import the command that is called, in place of the line that stands for it in the list."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in COMMANDS:
+            module, application, _ = COMMANDS[name]
+            command = typer.main.get_command(getattr(importlib.import_module(module), application))
+            command.name = name
+        return name, command, rest
 
 
 app = typer.Typer(
@@ -46,9 +53,20 @@ app = typer.Typer(
 )
 
 
+def _say_version(*, is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"wayside {importlib.metadata.version('wayside')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _start() -> None:
-    """Keep this application a group, however few commands it has."""
+def _start(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda value: _say_version(is_asked=value), is_eager=True)
+    ] = False,
+) -> None:
+    """Take what stands before a command."""
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import av
 import cv2
 import msgspec
 import numpy as np
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from wayside.street.ground import ZONE
@@ -59,7 +60,14 @@ def truth(view: View | None = None) -> Truth:
     )
 
 
-def render(path: Path, *, view: View | None = None, seed: int = 7, duration_s: float = DURATION_S) -> Truth:
+def render(
+    path: Path,
+    *,
+    view: View | None = None,
+    seed: int = 7,
+    duration_s: float = DURATION_S,
+    console: Console | None = None,
+) -> Truth:
     """Draw the street and write it as H.264; show a progress bar; the same seed gives the same bytes.
 
     Raises:
@@ -68,7 +76,7 @@ def render(path: Path, *, view: View | None = None, seed: int = 7, duration_s: f
     view = view or View()
     total = int(duration_s * FPS)
     cuts = [total * number // _PARTS for number in range(_PARTS + 1)]
-    with _bar() as bar, TemporaryDirectory(prefix="wayside-scene-") as folder:
+    with _bar(console) as bar, TemporaryDirectory(prefix="wayside-scene-") as folder:
         task = bar.add_task("drawing the street", total=total)
         scenery = backdrop(view, seed)
         files = [Path(folder, f"{number}.mp4") for number in range(_PARTS)]
@@ -82,9 +90,10 @@ def render(path: Path, *, view: View | None = None, seed: int = 7, duration_s: f
     return truth(view)
 
 
-def _bar() -> Progress:
+def _bar(console: Console | None) -> Progress:
     percentage = TextColumn("{task.percentage:3.0f} %")
-    return Progress(TextColumn("{task.description}"), BarColumn(), percentage, TimeRemainingColumn(), transient=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), percentage, TimeRemainingColumn())
+    return Progress(*columns, transient=True, console=console)
 
 
 @dataclass(frozen=True)

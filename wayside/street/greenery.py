@@ -26,7 +26,7 @@ class _Layer:
         share = float(np.clip((x - 15) / 190, 0, 0.6))
         blue, green, red = (channel * (1 - share) + 211 * share for channel in colour)
         self.colours.fill(points, (blue, green, red))
-        self.cover.fill(points, 255)
+        self.cover.fill(points, (255,))
 
     def leaf(self, middle: Floats, size_m: float, colour: Colour, rng: np.random.Generator) -> None:
         """Fill a small crooked disc that faces the camera."""
@@ -43,10 +43,10 @@ def cast_shadows(picture: Image, view: View, rng: np.random.Generator) -> None:
     for x in _TREES:
         for dx, dy in rng.normal(0, (1.25, 0.9), (46, 2)):
             middle = offset(x + dx - SUN[0] * 2.2, ROW + dy - SUN[1] * 1.2, 0.0)
-            crowns.fill(middle + _round(float(rng.uniform(0.25, 0.6))), 70)
+            crowns.fill(middle + _round(float(rng.uniform(0.25, 0.6))), (70,))
     for x in _PLANTERS:
-        crowns.fill(np.array([(x, -1.1, 0), (x + 2.4, -1.1, 0), (x + 2.75, -0.1, 0), (x + 0.35, -0.1, 0)]), 95)
-    walls.fill(np.array([(-20, 13.2, 0), (140, 13.2, 0), (140, 14.3, 0), (-20, 14.3, 0)]), 60)
+        crowns.fill(np.array([(x, -1.1, 0), (x + 2.4, -1.1, 0), (x + 2.75, -0.1, 0), (x + 0.35, -0.1, 0)]), (95,))
+    walls.fill(np.array([(-20, 13.2, 0), (140, 13.2, 0), (140, 14.3, 0), (-20, 14.3, 0)]), (60,))
     darken(picture, crowns.canvas, 2.2 * width / 960)
     darken(picture, walls.canvas, 3 * width / 960)
 

@@ -5,8 +5,8 @@ import numpy as np
 
 from wayside.street.view import Floats, Image, View
 
-PX = 36  # plan pixels a metre
-WEST, EAST, SOUTH, NORTH = -14.0, 130.0, -6.0, 16.0
+PX = 30  # plan pixels a metre
+WEST, EAST, SOUTH, NORTH = -14.0, 122.0, -6.0, 16.0
 NEAR_LANE, FAR_LANE, STAND = 1.85, 5.2, 8.05  # middle lines of both lanes and of the strip along the far kerb
 KERB = 9.3
 ZONE = ((-0.6, 6.95), (11.2, 6.95), (11.2, 9.25), (-0.6, 9.25))
@@ -28,7 +28,7 @@ def ground(view: View, rng: np.random.Generator) -> Image:
 def clouds(rng: np.random.Generator, shape: tuple[int, int], cell: float) -> Floats:
     """Return smooth noise, mean 0, deviation about 1, with blots of about ``cell`` pixels."""
     small = rng.standard_normal((max(2, int(shape[0] / cell) + 2), max(2, int(shape[1] / cell) + 2)))
-    return np.asarray(cv2.resize(small, shape[::-1], interpolation=cv2.INTER_CUBIC)) * 1.3
+    return np.asarray(cv2.resize(small, shape[::-1], interpolation=cv2.INTER_CUBIC), dtype=np.float64) * 1.3
 
 
 def _plan(rng: np.random.Generator) -> Image:
@@ -52,7 +52,7 @@ def _plan(rng: np.random.Generator) -> Image:
     marks = plan.copy()
     _marks(marks)
     worn = np.clip(0.80 + 0.10 * clouds(rng, shape, 14) + 0.05 * grain, 0.35, 1.0)[..., None]
-    plan = (plan * (1 - worn) + marks * worn).astype(np.uint8)
+    plan = np.asarray(plan * (1 - worn) + marks * worn, dtype=np.uint8)
     _paving(plan, rng, across)
     return plan
 

@@ -80,9 +80,9 @@ def _shadow(area: Image, vehicle: Vehicle, pose: Pose, view: View, corner: tuple
     scale = float(np.linalg.norm(np.diff(view.project(ground[:2]), axis=0))) / length
     cast, beneath = (Sheet(np.zeros(area.shape[:2], dtype=np.uint8), view, corner) for _ in range(2))
     hull = cv2.convexHull(cast.pixels(np.vstack([ground, roof])))
-    cv2.fillConvexPoly(cast.canvas, hull, 105, cv2.LINE_AA, SHIFT)  # type: ignore[call-overload]  # one channel
+    cv2.fillConvexPoly(cast.canvas, hull, (105,), cv2.LINE_AA, SHIFT)
     darken(area, cast.canvas, float(np.clip(scale * 0.22, 0.8, 9.0)))
-    beneath.fill((ground - position) * 0.97 + position, 175)
+    beneath.fill((ground - position) * 0.97 + position, (175,))
     darken(area, beneath.canvas, float(np.clip(scale * 0.09, 0.7, 5.0)))
 
 

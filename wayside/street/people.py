@@ -103,6 +103,6 @@ def _shadow(area: Image, foot: Floats, view: View, corner: tuple[int, int]) -> N
     sheet = Sheet(np.zeros(area.shape[:2], dtype=np.uint8), view, corner)
     turn = np.linspace(0, 2 * np.pi, 17)[:-1]
     sheet.fill(
-        foot + offset(0.14, 0.12, 0) + np.column_stack([0.34 * np.cos(turn), 0.24 * np.sin(turn), np.zeros(16)]), 110
+        foot + offset(0.14, 0.12, 0) + np.column_stack([0.34 * np.cos(turn), 0.24 * np.sin(turn), np.zeros(16)]), (110,)
     )
     darken(area, sheet.canvas, 1.5)

@@ -42,7 +42,7 @@ def backdrop(view: View, seed: int) -> Backdrop:
     return Backdrop(
         np.clip(street, 0, 255).astype(np.uint8),
         np.clip(soft * light, 0, 255).astype(np.uint8),
-        cv2.resize(cover, view.size, interpolation=cv2.INTER_AREA),
+        np.asarray(cv2.resize(cover, view.size, interpolation=cv2.INTER_AREA), dtype=np.uint8),
     )
 
 

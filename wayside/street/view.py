@@ -75,9 +75,9 @@ class Sheet:
         pixels = (self.view.project(points) - self.corner) * self.factor - 0.5 * (self.factor > 1)
         return np.asarray(np.round(pixels * (1 << SHIFT)).astype(np.int32))
 
-    def fill(self, points: Floats, colour: tuple[float, ...] | float) -> None:
-        """Fill the convex outline through street ``points`` [n, 3]; colours 0 to 255."""
-        cv2.fillConvexPoly(self.canvas, self.pixels(points), colour, cv2.LINE_AA, SHIFT)  # type: ignore[arg-type]
+    def fill(self, points: Floats, colour: tuple[float, ...]) -> None:
+        """Fill the convex outline through street ``points`` [n, 3]; one number a channel, 0 to 255."""
+        cv2.fillConvexPoly(self.canvas, self.pixels(points), colour, cv2.LINE_AA, SHIFT)
 
     def line(self, points: Floats, colour: tuple[float, ...], thick_px: int) -> None:
         """Draw a line through street ``points`` [n, 3]."""
