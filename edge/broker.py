@@ -102,7 +102,7 @@ class Broker:
         return False
 
     def _client(self, will: aiomqtt.Will | None, identifier: str) -> aiomqtt.Client:
-        return aiomqtt.Client(
+        client = aiomqtt.Client(
             self._host,
             self._port,
             username=self._user,
@@ -119,6 +119,8 @@ class Broker:
             # With Nagle's algorithm and delayed acknowledgements each exchange would take 40 ms.
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
+        client.pending_calls_threshold = _INFLIGHT_MAX  # it would warn of more than ten
+        return client
 
 
 def read_secret(path: Path) -> str:

@@ -161,11 +161,11 @@ class Uplink:
         for number, stream in enumerate(STREAMS):
             ahead = STREAMS[: number + 1]
             under_way = sum(len(each.run.payload) for each in self._flights.values() if each.run.stream in ahead)
-            free = self._window.size - under_way
-            if free <= 0:
+            # Four batches share the window, so that receipts, and thus room, come steadily. Less room than for one is
+            # no room: small batches are mostly heads.
+            size = max(self._window.size / 4, _RUN_BYTES_MIN)
+            if under_way and self._window.size - under_way < size:
                 continue
-            # Several batches share the window, so that receipts, and thus room, come steadily.
-            size = min(free, max(self._window.size / 4, _RUN_BYTES_MIN))
             run = await self._take(stream, max(1, int(size * self._ratio[stream])))
             if run is not None:
                 self._ratio[stream] = run.raw_bytes / len(run.payload)
