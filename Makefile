@@ -36,7 +36,7 @@ static: set-up-dev
 	@$(BIN)/lint-imports --no-cache
 
 bench: set-up-dev ## measure against the goals
-	@for file in bench/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in bench/[a-z]*.py; do name=$$(basename $$file .py); echo "== python -m bench.$$name"; $(BIN)/python -m bench.$$name || exit 1; done
 
 ifneq ($(wildcard bench/soak.py),)
 soak: set-up-dev ## run the whole for long, and see that nothing is lost and nothing grows
