@@ -12,6 +12,7 @@ from typing import IO, Any
 import msgspec
 import yaml
 
+from detectors.parking import Parking
 from edge.config import Agent, Camera, Motion, Onnx, Zone
 from edge.models import catalogue, find
 from edge.video import is_live, open_video
@@ -68,6 +69,8 @@ def scene_camera(video: Path, truth: Truth, limit_s: float | None) -> Camera:
         loop=True,
         size=truth.size,
         backend=Motion(),
+        # With so short a limit the first still would else be taken as late as the second.
+        parking=Parking(settle_s=2.0),
         position=_PLACE,
         zones=(zone,),
     )
