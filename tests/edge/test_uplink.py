@@ -206,16 +206,17 @@ def test_a_broker_that_is_killed_and_forgets_everything_costs_nothing(
     subscriber.stop()
 
 
-def test_birth_is_retained_and_a_clean_end_says_offline(
-    mosquitto: Mosquitto, subscriber: Subscriber, outbox: Outbox
-) -> None:
+def test_birth_is_retained_and_a_clean_end_says_offline(own_mosquitto: Mosquitto, outbox: Outbox) -> None:
+    subscriber = Subscriber(own_mosquitto.url)  # on the broker that all tests share lie the births of other agents
+
     async def scenario() -> None:
-        async with _uplink(outbox, mosquitto.url):
+        async with _uplink(outbox, own_mosquitto.url):
             await _arrived(subscriber, lambda each: any(one.state == "online" for one in each.statuses))
         await _arrived(subscriber, lambda each: each.statuses[-1].state == "offline")
 
     _run(scenario)
-    latecomer = Subscriber(mosquitto.url)
+    subscriber.stop()
+    latecomer = Subscriber(own_mosquitto.url)
     latecomer.wait_for(lambda each: each.statuses)
     assert latecomer.statuses[0].state == "offline"
     assert latecomer.statuses[0].epoch == outbox.epoch
