@@ -102,7 +102,7 @@ def _cpu_of(call: Callable[[int], object]) -> float:
     began = _cpu_s()
     for number in range(5, 25):
         call(number)
-        time.sleep(0.1)
+        time.sleep(1 / TICK_HZ)
     return (_cpu_s() - began) / 20
 
 

@@ -4,7 +4,6 @@ A still's original is never touched; what is drawn is drawn on a copy, which is 
 """
 
 import hashlib
-import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import structlog
 
 from edge.outbox_rows import Upload
 from shell.crash_point import crash_point
+from shell.disk import sync
 from wire.event import Event, Evidence, Role
 
 _LOG = structlog.get_logger()
@@ -137,19 +137,11 @@ def sweep(folder: Path, keep: Collection[str]) -> int:
 def _settle(folder: Path, temporary: Path, sha256: str, size: int, suffix: str) -> File:
     """Bring a file to the disk, then to its name, then the name to the disk."""
     file = File(sha256, size, suffix)
-    _sync(temporary)
+    sync(temporary)
     temporary.rename(folder / file.name)
-    _sync(folder)
+    sync(folder)
     crash_point("evidence.after-write")
     return file
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _message(event_id: str, role: Role, file: File, time_ms: int) -> Evidence:

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 import secrets
 import sqlite3
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from shell.disk import sync
 from shell.refusal import Refusal
 from wire.streams import STREAMS
 
@@ -111,16 +111,8 @@ def _put_aside(path: Path) -> Path:
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
-    _sync_folder(path.parent)
+    sync(path.parent)
     return aside
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class Salvage:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shell.crash_point import crash_point
+from shell.disk import sync
 
 
 class OffsetError(Exception):
@@ -81,7 +82,7 @@ class Storage:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.replace(path)
         for folder in (path.parent, path.parent.parent, self.root, self._partial):
-            _sync_folder(folder)
+            sync(folder)
         crash_point("evidence.after-rename")
         return True
 
@@ -96,13 +97,5 @@ def _locked(path: Path) -> Iterator[int]:
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file
-    finally:
-        os.close(file)
-
-
-def _sync_folder(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(file)
     finally:
         os.close(file)

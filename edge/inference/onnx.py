@@ -65,11 +65,13 @@ class Yolox:
         return output
 
     def _boxes(self, raw: NDArray[np.float32], scale: float, width: int, height: int) -> tuple[Box, ...]:
-        scores = raw[0, :, 4:5] * raw[0, :, 5:]
-        classes = scores.argmax(1)
-        confidences = scores[np.arange(len(scores)), classes]
-        likely = (confidences >= self._confidence) & np.isfinite(raw[0, :, :4]).all(1)
-        rows, classes, confidences = raw[0, likely], classes[likely], confidences[likely]
+        # A score is objectness times class, both at most 1, so most rows are out before their classes are looked at.
+        likely = np.flatnonzero((raw[0, :, 4] >= self._confidence) & np.isfinite(raw[0, :, :4]).all(1))
+        scores = raw[0, likely, 4:5] * raw[0, likely, 5:]
+        classes, confidences = scores.argmax(1), scores.max(1)
+        sure = confidences >= self._confidence
+        likely, classes, confidences = likely[sure], classes[sure], confidences[sure]
+        rows = raw[0, likely]
         centre = (rows[:, :2] + self._grid[likely]) * self._stride[likely] / scale
         size = np.exp(rows[:, 2:4]) * self._stride[likely] / scale
         corner = centre - size / 2
