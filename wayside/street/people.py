@@ -25,8 +25,8 @@ class Walker:
     bag: Colour | None = None
 
 
-def paint_walker(picture: Image, walker: Walker, x: float, time_s: float, view: View) -> None:
-    """Draw one person at ``x``, in mid-stride at ``time_s``."""
+def paint_walker(picture: Image, walker: Walker, x: float, strides: float, view: View) -> None:
+    """Draw one person at ``x``, after so many strides."""
     foot = np.array([x, walker.y, 0.0])
     head = view.project(foot + offset(0, 0, walker.height))
     base = view.project(foot)
@@ -40,7 +40,7 @@ def paint_walker(picture: Image, walker: Walker, x: float, time_s: float, view: 
     area = picture[y1:y2, x1:x2]
     _shadow(area, foot, view, (x1, y1))
     sheet = Sheet(enlarged(area, _FINE), view, (x1, y1), _FINE)
-    _figure(_Pen(sheet, tall * _FINE / walker.height), walker, foot, time_s)
+    _figure(_Pen(sheet, tall * _FINE / walker.height), walker, foot, strides)
     area[:] = cv2.resize(sheet.canvas, (x2 - x1, y2 - y1), interpolation=cv2.INTER_AREA)
 
 
@@ -58,10 +58,10 @@ class _Pen:
         self.stroke([middle, middle], width_m, colour)
 
 
-def _figure(pen: _Pen, walker: Walker, foot: Floats, time_s: float) -> None:
+def _figure(pen: _Pen, walker: Walker, foot: Floats, strides: float) -> None:
     """Draw from far to near: far arm, legs, trunk, bag, near arm, head."""
     tall, ahead = walker.height, float(np.sign(walker.speed))
-    turn = 2 * np.pi * abs(walker.speed) * time_s / (0.82 * tall)
+    turn = 2 * np.pi * strides
     swing = float(np.sin(turn))
     bob = 0.02 * (1 - abs(swing))
     hip, shoulder = foot + offset(0, 0, 0.50 * tall + bob), foot + offset(0.02 * ahead, 0, 0.80 * tall + bob)

@@ -10,7 +10,7 @@ from wayside.street.ground import EAST, ground
 from wayside.street.houses import houses, sky
 from wayside.street.paint import paint
 from wayside.street.people import paint_walker
-from wayside.street.traffic import Trip, trips, walked, walkers
+from wayside.street.traffic import Trip, strides, trips, walked, walkers
 from wayside.street.view import Floats, Image, View
 
 _FINE = 2
@@ -67,13 +67,13 @@ class Stage:
         """Return the frame at ``time_s``; ``number`` chooses its grain."""
         frame = self.backdrop.street.copy()
         for walker in sorted(self._far, key=lambda one: -walked(one, time_s)):
-            paint_walker(frame, walker, walked(walker, time_s), time_s, self.view)
+            paint_walker(frame, walker, walked(walker, time_s), strides(walker, time_s), self.view)
         frame = self._behind_standing(frame)
         present = [(trip, state) for trip in self.cast if (state := trip.on_loop(time_s)) is not None]
         for trip, driving in sorted(present, key=lambda one: -self._distance(one[1].pose)):
             paint(frame, trip.vehicle, driving, self.view)
         for walker in sorted(self._near, key=lambda one: -walked(one, time_s)):
-            paint_walker(frame, walker, walked(walker, time_s), time_s, self.view)
+            paint_walker(frame, walker, walked(walker, time_s), strides(walker, time_s), self.view)
         return self._grainy(frame, number)
 
     def _behind_standing(self, frame: Image) -> Image:

@@ -26,8 +26,8 @@ class Trip:
     at: Motion
 
     def on_loop(self, time_s: float) -> Driving | None:
-        """Return where the vehicle is when the timetable is repeated for ever: it may be early for the next round."""
-        return self.at(time_s) or self.at(time_s - DURATION_S)
+        """Return where the vehicle is when the timetable is repeated for ever: of this round, the next or the last."""
+        return self.at(time_s) or self.at(time_s - DURATION_S) or self.at(time_s + DURATION_S)
 
 
 def trips() -> list[Trip]:
@@ -120,3 +120,8 @@ def walked(walker: Walker, time_s: float) -> float:
     """Return where a walker is along the street, metres; whoever leaves at one end comes in at the other."""
     lap = abs(walker.speed) * DURATION_S
     return float(_WEST_END + (walker.x - _WEST_END + walker.speed * time_s) % lap)
+
+
+def strides(walker: Walker, time_s: float) -> float:
+    """Return how many strides a walker has made; a whole number in a round."""
+    return time_s / DURATION_S * round(abs(walker.speed) * DURATION_S / (0.82 * walker.height))
