@@ -13,7 +13,7 @@ export WAYSIDE_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help demo test check static bench soak lock clean set-up set-up-dev debian-packages
+.PHONY: help demo test check static bench lock clean set-up set-up-dev debian-packages
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -37,11 +37,6 @@ static: set-up-dev
 
 bench: set-up-dev ## measure against the goals
 	@for file in bench/[a-z]*.py; do name=$$(basename $$file .py); echo "== python -m bench.$$name"; $(BIN)/python -m bench.$$name || exit 1; done
-
-ifneq ($(wildcard bench/soak.py),)
-soak: set-up-dev ## run the whole for long, and see that nothing is lost and nothing grows
-	@$(BIN)/python bench/soak.py
-endif
 
 lock: set-up ## choose the versions of all libraries anew
 	@scripts/lock.sh $(BIN)/uv

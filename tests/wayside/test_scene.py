@@ -66,6 +66,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_key_frame_each_second(tmp_path
     assert max(np.diff(keys)) <= float(FPS)
 
 
+@pytest.mark.system  # it draws the whole timetable
 def test_replay_finds_the_one_car_that_stands_and_no_other(tmp_path: Path) -> None:
     video = tmp_path / "street.mp4"
     said = render(video, view=SMALL, seed=SEED)
