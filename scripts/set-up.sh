@@ -30,7 +30,7 @@ if ! "$venv/bin/python" -c 'import pip' 2>/dev/null && ! "$venv/bin/python" -m e
 fi
 rm -f "$venv"/.set-up-*
 pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet)
-if "$venv/bin/uv" --version 2>/dev/null | grep -q "^uv $uv_version" || "${pip[@]}" install "uv==$uv_version"; then
+if "$venv/bin/uv" --version 2>/dev/null | grep -q "^uv $uv_version" || "${pip[@]}" install "uv==$uv_version" 2>/dev/null; then
   export VIRTUAL_ENV="$PWD/$venv"
   install=("$venv/bin/uv" pip install --quiet)
 else

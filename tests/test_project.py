@@ -4,12 +4,15 @@ import importlib
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from wayside.__main__ import COMMANDS
 
@@ -49,6 +52,7 @@ def verbs() -> dict[str, set[str]]:
     return found
 
 
+RUN_EXTRAS = ("vision", "postgres", "demo")
 VERBS = verbs()
 NAMED = [
     (path, command, verb)
@@ -104,3 +108,21 @@ main()
     said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert said.stdout.splitlines()[-1] == "[]"
     assert all(command in said.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("lock", "extras"), [("requirements.lock", RUN_EXTRAS), ("requirements-dev.lock", (*RUN_EXTRAS, "dev"))]
+)
+def test_every_library_is_locked_to_a_version_that_the_project_allows(lock: str, extras: tuple[str, ...]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [Requirement(text) for text in project["dependencies"]]
+    wanted += [Requirement(text) for extra in extras for text in project["optional-dependencies"][extra]]
+    locked: dict[str, list[str]] = {}
+    for name, version in re.findall(r"^([\w.-]+)(?:\[\w+\])?==([^\s;]+)", (ROOT / lock).read_text(), re.MULTILINE):
+        locked.setdefault(canonicalize_name(name), []).append(version)
+    unfit = [
+        str(each)
+        for each in wanted
+        if not any(each.specifier.contains(version) for version in locked.get(canonicalize_name(each.name), []))
+    ]
+    assert unfit == []
