@@ -109,6 +109,8 @@ async def _state_of(camera: Camera, setup: Setup, outbox: Outbox) -> CameraState
 
 
 async def _sweep(folder: Path, outbox: Outbox, states: dict[str, CameraState]) -> None:
+    if outbox.is_salvaged:
+        return  # nobody knows any more which files still wait
     uploads = await asyncio.wrap_future(outbox.uploads())
     stills = [still for state in states.values() for each in state.stills.values() for still in each]
     sweep(folder, {upload.path for upload in uploads} | names_of(stills))

@@ -142,16 +142,18 @@ class CameraFeed:
     def _listen(self, pipe: Connection, loop: asyncio.AbstractEventLoop) -> None:
         """Thread: fetch what the process says, copy its pictures, hand all to the event loop."""
         # The pipe ends with the process, the loop with the agent.
-        with contextlib.suppress(EOFError, OSError, RuntimeError):
-            while True:
-                word: Word = _DECODER.decode(pipe.recv_bytes())
-                frame = None
-                if isinstance(word, Picture):
-                    frame = Frame(word.time_s, word.time_ms, self._slots[word.slot].copy())
-                    pipe.send_bytes(bytes([word.slot]))
-                loop.call_soon_threadsafe(self._hear, word, frame)
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(self._hung_up.set)
+        try:
+            with contextlib.suppress(EOFError, OSError, RuntimeError):
+                while True:
+                    word: Word = _DECODER.decode(pipe.recv_bytes())
+                    frame = None
+                    if isinstance(word, Picture):
+                        frame = Frame(word.time_s, word.time_ms, self._slots[word.slot].copy())
+                        pipe.send_bytes(bytes([word.slot]))
+                    loop.call_soon_threadsafe(self._hear, word, frame)
+        finally:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._hung_up.set)
 
     def _hear(self, word: Word, frame: Frame | None) -> None:
         self._heard_s = time.monotonic()

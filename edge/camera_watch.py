@@ -1,6 +1,7 @@
 """Camera watch: one camera from picture to outbox. What a tick leads to is committed together, or not at all."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -110,7 +111,8 @@ class CameraWatch:
                 self._cutting[1].cancel()
             self._outbox.put(states=self._blob())
             if self._tick_log is not None:
-                self._tick_log.close()
+                with contextlib.suppress(OSError):
+                    self._tick_log.close()
 
     def health(self) -> CameraHealth:
         """Return how the camera is, with what became of its pictures."""

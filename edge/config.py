@@ -10,6 +10,7 @@ from msgspec import Meta
 from config.document import ConfigError, Document
 from detectors.parking import Parking
 from wire.identifiers import Id, Sha256
+from wire.values import Label
 
 Point = tuple[float, float]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -36,7 +37,7 @@ class Onnx(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     model: str
     """A name that `wayside model list` shows, or a path."""
     decoder: Literal["yolox"] = "yolox"
-    labels: Literal["coco"] | tuple[str, ...] = "coco"
+    labels: Literal["coco"] | tuple[Label, ...] = "coco"
     input: tuple[int, int] | None = None
     """Height and width that the model takes; read from the model when left out."""
     sha256: Sha256 | None = None

@@ -52,6 +52,8 @@ class Outbox:
         self._connection, aside = open_file(path)
         self._rows = Rows(self._connection, agent=agent, bytes_max=bytes_max)
         self.epoch: str = self._rows.epoch
+        self.is_salvaged = aside is not None
+        """Whether a broken file was put aside; what it knew of the evidence folder may be lost."""
         self.strange_receipts = 0
         """Receipts that named no batch in flight, or had the wrong digest; they settled nothing."""
         self._failure: sqlite3.Error | None = None

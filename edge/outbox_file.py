@@ -134,7 +134,10 @@ class Salvage:
                     connection.close()
 
     def _read_life(self, connection: sqlite3.Connection) -> None:
-        self.epoch = connection.execute("SELECT epoch FROM life").fetchone()[0]
+        life = connection.execute("SELECT epoch FROM life").fetchone()
+        if life is None:
+            return  # of which life the numbers were, nobody can say any more
+        self.epoch = life[0]
         self.runs = connection.execute(
             "SELECT stream, min(seq), last_seq FROM message JOIN stream ON name = stream GROUP BY stream"
         ).fetchall()

@@ -176,7 +176,12 @@ class Rows:
         ]
         bodies: list[tuple[Stream, bytes]] = [("events", body) for body in found.events]
         bodies += [("events", msgspec.msgpack.encode(record)) for record in lost]
-        uploads = [msgspec.convert(dict(zip(_UPLOAD_FIELDS, row, strict=False)), Upload) for row in found.uploads]
+        uploads = []
+        for row in found.uploads:
+            try:
+                uploads.append(msgspec.convert(dict(zip(_UPLOAD_FIELDS, row, strict=True)), Upload))
+            except msgspec.ValidationError as error:
+                _LOG.error("an upload cannot be salvaged", reason=str(error))
         self.insert(bodies, dict(found.states), uploads, now_ms)
 
     def _append(self, messages: Sequence[tuple[Stream, bytes]], now_ms: int) -> None:

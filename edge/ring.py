@@ -68,4 +68,6 @@ class Ring:
         """Return the packets from the key frame at or before ``start_s`` (else the oldest there is) up to ``end_s``."""
         groups = list(self._groups)
         first = max((n for n, group in enumerate(groups) if group[0].shown_s <= start_s), default=0)
-        return [packet for group in groups[first:] for packet in group if packet.decoded_s <= end_s]
+        packets = [packet for group in groups[first:] for packet in group if packet.decoded_s <= end_s]
+        # What ended before the time that is asked for shows nothing of it.
+        return packets if any(packet.shown_s >= start_s for packet in packets) else []

@@ -192,7 +192,8 @@ class Uplink:
         """Publish overdue runs once more, the same bytes, so that a late receipt for the first still settles them."""
         now_s = time.monotonic()
         for key, flight in sorted(self._flights.items(), key=lambda item: (STREAMS.index(item[0][0]), item[0][1])):
-            if flight.due_s > now_s:
+            # While a run was given back, a late receipt may have settled this one.
+            if flight.due_s > now_s or self._flights.get(key) is not flight:
                 continue
             self._window.lost()
             if flight.attempts >= _ATTEMPTS_MAX:

@@ -5,10 +5,10 @@ import contextlib
 import hashlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 import structlog
@@ -74,14 +74,30 @@ class Uploader:
                         await self._wake.wait()
                 continue
             try:
-                fate = await self._send(upload)
+                fate = await self._while_alive(self._send(upload))
+            except OSError as error:
+                _LOG.error("an evidence file cannot be read", path=upload.path, reason=error.strerror)
+                fate = "damaged"
             except (httpx.HTTPError, CentreError) as error:
                 self._say(error)
+                if isinstance(error, CentreError):  # of this file, perhaps: let the others pass
+                    self._not_before_s[upload.sha256] = (time.monotonic() + _WAKE_S, _WAKE_S)
                 failures += 1
                 await self._rest(random.uniform(1.0, min(_BACKOFF_MAX_S, 2.0**failures)))  # noqa: S311  # jitter
                 continue
             failures, self._reason = 0, ""
             await self._conclude(upload, fate)
+
+    async def _while_alive(self, sending: Coroutine[Any, Any, Fate]) -> Fate:
+        """Await it and go on telling that this loop moves: a slow link, or a centre that hangs, is no fault of ours."""
+        task = asyncio.create_task(sending)
+        try:
+            while not task.done():
+                await asyncio.wait([task], timeout=_WAKE_S)
+                self._advanced()
+        finally:
+            task.cancel()
+        return task.result()
 
     async def _next(self) -> Upload | None:
         waiting = await asyncio.wrap_future(self._outbox.uploads())

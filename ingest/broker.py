@@ -18,7 +18,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from ingest.config import Centre
-from wire.topics import UP_ALL
+from wire.topics import UP_ALL, up_topic
 
 UNACKED_MAX = 200
 """Most messages that a broker of MQTT 5 hands out before they are acknowledged; older ones have their own limit."""
@@ -74,6 +74,7 @@ class Link:
         self._reason = ""
         self._is_answered = False
         self._is_guest = is_guest
+        self._topics = [up_topic(agent) for agent in centre.agents] or [UP_ALL]
         try:
             self._client = self._new_client(centre, version)
             self._connect(centre, version)
@@ -131,9 +132,12 @@ class Link:
         )
         client.max_inflight_messages_set(1_000)
         client.max_queued_messages_set(10_000)
+        url = urlsplit(centre.broker)
         if centre.broker_password_file:
             client.username_pw_set(centre.broker_user, Path(centre.broker_password_file).read_text().strip())
-        if urlsplit(centre.broker).scheme == "mqtts":
+        elif url.username:
+            client.username_pw_set(url.username, url.password)
+        if url.scheme == "mqtts":
             client.tls_set(ca_certs=centre.ca_file or None)
         client.on_socket_open = _without_delay
         client.on_connect = self._on_connect
@@ -161,13 +165,13 @@ class Link:
         if reason.is_failure:
             self._reason = f"refused: {reason}"
         else:  # whatever session there is: a broker may have lost it
-            client.subscribe(UP_ALL, qos=1)
+            client.subscribe([(topic, 1) for topic in self._topics])
 
     def _on_subscribe(
         self, _client: Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
         if any(reason.is_failure for reason in reasons):
-            self._reason = f"may not subscribe to {UP_ALL}: {reasons[0]}"
+            self._reason = f"may not subscribe to {self._topics[0]}: {reasons[0]}"
         else:
             self.is_up = True
 

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from config.document import ConfigError, Document
+from wire.identifiers import Id
 
 _DATABASES = ("sqlite", "postgresql+psycopg")
 
@@ -18,6 +19,9 @@ class Centre(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     broker: str
     """``mqtt://host:1883``, or ``mqtts://`` with TLS."""
     broker_user: str = "ingest"
+    """Also names the session at the broker: two centres on one broker need two names."""
+    agents: tuple[Id, ...] = ()
+    """Take messages of these agents only; left out, of all."""
     broker_password_file: str = ""
     ca_file: str = ""
     database: str = "sqlite:///centre.sqlite"

@@ -12,6 +12,9 @@ import msgspec
 from wire.event import Event, Role
 from wire.stay import BoxXywh
 
+_MERGE_MS = 86_400_000
+"""A case whose end was lost takes in no vehicle that comes a day later."""
+
 Stage = Literal["collected", "filed", "dispatched", "handled", "verified", "closed"]
 """The way of every case: 采集, 立案, 派遣, 处置, 核查, 结案. None may be skipped."""
 
@@ -94,7 +97,8 @@ def overlap_of(one: BoxXywh, other: BoxXywh) -> float:
 
 
 def _is_open_for(case: Case, event: Event) -> bool:
-    return case.end_ms is None and (case.camera, case.kind) == (event.camera, event.kind)
+    is_recent = event.time_ms - case.opened_ms <= _MERGE_MS
+    return case.end_ms is None and is_recent and (case.camera, case.kind) == (event.camera, event.kind)
 
 
 def _in_shares(box: BoxXywh, size: tuple[int, int]) -> BoxXywh:

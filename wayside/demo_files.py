@@ -124,6 +124,9 @@ def write_centre(folder: Path, broker: str, port: int) -> Centre:
     (folder / "basemap.json").write_bytes(msgspec.json.encode(_streets(*_PLACE)))
     centre = Centre(
         broker=broker,
+        # The broker may be another centre's too: neither its session nor its agents' messages may be taken.
+        broker_user=f"demo-{secrets.token_hex(4)}",
+        agents=(AGENT,),
         database=f"sqlite:///{folder / 'centre.sqlite'}",
         storage=str(folder / "evidence"),
         port=port,

@@ -15,6 +15,11 @@ Channel = Stream | Literal["status"]
 _UP = re.compile(r"wayside/up/([a-z0-9][a-z0-9-]{1,40})/(" + "|".join((*STREAMS, "status")) + r")\Z")
 
 
+def up_topic(agent: str) -> str:
+    """Return a filter for all that one agent publishes."""
+    return f"wayside/up/{agent}/+"
+
+
 def batch_topic(agent: str, stream: Stream) -> str:
     """Return where an agent publishes the batches of a stream.
 

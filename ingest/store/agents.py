@@ -10,6 +10,8 @@ from ingest.store.tables import agent
 from ingest.store.upsert import chunks, insert_into
 from wire.health import Health, Status
 
+_AHEAD_MS = 300_000
+
 
 class Word(msgspec.Struct, kw_only=True):
     """The newest that one agent has said in a group of messages."""
@@ -47,15 +49,17 @@ def _row(name: str, word: Word, old: Any, now_ms: int) -> dict[str, Any]:
         row |= old._asdict()
     if word.sent_ms is not None:
         row |= {"seen_ms": now_ms, "skew_ms": now_ms - word.sent_ms}
-    if word.health is not None and word.health.time_ms >= _time_ms(row["health"]):
+    if word.health is not None and word.health.time_ms >= _time_ms(row["health"], now_ms):
         row["health"] = msgspec.to_builtins(word.health)
     # A last will bears the time of its birth: at the same time the later word counts.
-    if word.status is not None and word.status.time_ms >= _time_ms(row["status"]):
+    if word.status is not None and word.status.time_ms >= _time_ms(row["status"], now_ms):
         if word.status.state != row["state"]:
             row |= {"state": word.status.state, "state_ms": now_ms}
         row["status"] = msgspec.to_builtins(word.status)
     return row
 
 
-def _time_ms(said: dict[str, Any] | None) -> int:
-    return said["time_ms"] if said else 0
+def _time_ms(said: dict[str, Any] | None, now_ms: int) -> int:
+    """Return when something was said; 0 if by a clock that stood in the future, whose word counts no more."""
+    time_ms: int = said["time_ms"] if said else 0
+    return time_ms if time_ms <= now_ms + _AHEAD_MS else 0
