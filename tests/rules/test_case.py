@@ -122,3 +122,9 @@ def test_the_best_overlap_wins() -> None:
 
 def test_boxes_without_area_overlap_nothing() -> None:
     assert overlap_of((0, 0, 0, 0), (0, 0, 0, 0)) == 0
+
+
+def test_a_case_whose_end_was_lost_takes_no_vehicle_that_comes_a_day_later() -> None:
+    [case] = opened(event("a"))
+    later = event("b", time_ms=case.opened_ms + 86_400_001)
+    assert step([case], "box-1", later)[0].merge_key == later.id
