@@ -5,7 +5,7 @@ one place in the picture.
 """
 
 from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
@@ -18,7 +18,6 @@ _MERGE_MS = 86_400_000
 Stage = Literal["collected", "filed", "dispatched", "handled", "verified", "closed"]
 """The way of every case: 采集, 立案, 派遣, 处置, 核查, 结案. None may be skipped."""
 
-STAGES: tuple[Stage, ...] = get_args(Stage)
 
 OVERLAP_MIN = 0.5
 """Intersection over union from which two boxes are the same place."""

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection, Engine, func, select
 
+from ingest.cursor import Cursor
 from ingest.store.rows import read_row
 from ingest.store.tables import agent, cursor, dead_letter, loss
 from wire.health import CameraCard, CameraHealth, Health, Status
@@ -108,20 +109,6 @@ def preview(payload: bytes) -> str:
     return head[:256].hex(" ")
 
 
-def runs_missing(through_seq: int, above: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the runs between what is there.
-
-    >>> runs_missing(10, [(15, 20), (22, 30)])
-    [(11, 14), (21, 21)]
-    """
-    runs = []
-    for first, last in sorted(above):
-        if first > through_seq + 1:
-            runs.append((through_seq + 1, first - 1))
-        through_seq = max(through_seq, last)
-    return runs
-
-
 def _agent(row: dict[str, Any], gaps: tuple[Gap, ...]) -> AgentRow:
     status, health = _read(row["status"], Status), _read(row["health"], Health)
     reports = {each.id: each for each in health.cameras} if health else {}
@@ -137,7 +124,7 @@ def _gaps(connection: Connection) -> dict[str, list[Gap]]:
     """Return what is missing of each agent: runs between committed ones, and runs that were given up."""
     found: dict[str, list[Gap]] = {}
     for row in connection.execute(select(cursor).order_by(cursor.c.time_ms.desc())).mappings():
-        for first, last in runs_missing(row["through_seq"], row["above"]):
+        for first, last in Cursor(row["through_seq"], tuple((low, high) for low, high in row["above"])).missing():
             found.setdefault(row["agent"], []).append(read_row(Gap, row, first_seq=first, last_seq=last))
     for row in connection.execute(select(loss).order_by(loss.c.time_ms.desc()).limit(1_000)).mappings():
         found.setdefault(row["agent"], []).append(read_row(Gap, row))
