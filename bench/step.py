@@ -51,7 +51,7 @@ def measure(standing: int, *, lane: bool = False) -> None:
     flow = ", flow of a lane judged" if lane else ""
     verdict = "met" if median <= GOAL_MS else "MISSED"
     print(
-        f"detector + rule step, {BOXES} boxes ({standing} of them stand{flow}): median {median:.3f} ms, p99 {p99:.3f} ms",
+        f"detector + rule step, {BOXES} boxes ({standing} stand{flow}): median {median:.3f} ms, p99 {p99:.3f} ms",
         end="",
     )
     print(f" | goal <= {GOAL_MS} ms: {verdict} ({TICKS} ticks, {events} outputs)")
