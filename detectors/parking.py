@@ -13,12 +13,14 @@ from msgspec import Meta
 
 from detectors import flow
 from detectors.flow import Flow
-from detectors.geometry import Bools, Floats, Point, areas, as_rows, footprint_shares, overlaps
+from detectors.geometry import Bools, Floats, areas, as_rows, footprint_shares, overlaps
+from detectors.site import Place, Site
 from detectors.slot import Ledger, Slot
 from detectors.tick import Box, Tick
+from detectors.wants import Wants
 from wire.stay import Stay
 
-__all__ = ["Ledger", "Parking", "Place", "Slot"]
+__all__ = ["Ledger", "Parking", "Slot"]
 
 Seconds = Annotated[float, Meta(ge=0, le=3_600)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -35,14 +37,6 @@ _SETTLED_DRIFT = 0.15
 """Diagonals of the box that it may move while it settles."""
 _LEFT_DRIFT = 0.6
 """Diagonals of the box beyond which a standing vehicle has driven off, however slowly."""
-
-
-class Place(msgspec.Struct, frozen=True):
-    """A zone as the detector sees it: polygons in pixels."""
-
-    id: str
-    polygon: tuple[Point, ...]
-    lane: tuple[Point, ...] | None = None
 
 
 class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,17 +77,22 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Return the ledger of a camera that has seen nothing."""
         return Ledger()
 
-    def step(self, ledger: Ledger, tick: Tick, places: tuple[Place, ...]) -> tuple[Ledger, list[Stay]]:
+    def wants(self, ledger: Ledger) -> Wants:
+        """Return what is asked of the next picture."""
+        return Wants(pace="armed" if ledger.slots else "quiet")
+
+    def step(self, ledger: Ledger, tick: Tick, site: Site) -> tuple[Ledger, list[Stay]]:
         """Return the ledger after a tick, and every stay as it now is; one that has left is returned once more.
 
         A tick that is not later than the one before is passed over.
         """
+        places = site.of_type("no_parking")
         dt_s = tick.time_s - ledger.time_s if ledger.time_s is not None else 0.0
         if dt_s <= 0 and ledger.time_s is not None:
             return ledger, []
         if dt_s > self.resume_s:
             ended = [slot.stay(tick, has_left=True) for slot in ledger.slots if slot.id]
-            ledger, stays = self.step(Ledger(), tick, places)
+            ledger, stays = self.step(Ledger(), tick, site)
             return ledger, ended + stays
         slots = [slot.copy() for slot in ledger.slots]
         if tick.blind or dt_s > self.max_gap_s:

@@ -2,6 +2,10 @@
 
 import msgspec
 
+from detectors.blob import Blob
+from detectors.surface import Surface
+from detectors.view import View
+from detectors.wants import Corners, Look
 from wire.clock import ClockState
 from wire.identifiers import Id
 
@@ -31,3 +35,16 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     blind: str = ""
     """Why nothing may be concluded from this tick (camera down, background still learning); empty if it may."""
     clock: ClockState = "unsynced"
+    watched_s: float = 0.0
+    """For how long before this tick the pictures were watched for motion, and nothing moved: such silence is no gap."""
+    regions: tuple[Corners, ...] = ()
+    """What the model has looked at; empty for all of the picture."""
+    view: View | None = None
+    """None where there was no picture, as in a text of detections."""
+    blobs: tuple[Blob, ...] = ()
+    looks: tuple[Look, ...] = ()
+    """Answers to `Wants.looks`."""
+    steady: tuple[Box, ...] | None = None
+    """Answer to `Wants.steady`: what the model finds in the picture of the last seconds; None if it was not asked."""
+    surfaces: tuple[Surface, ...] = ()
+    """Answers to `Wants.surfaces`."""

@@ -18,6 +18,7 @@ from edge.clock import Clock
 from edge.config import Camera
 from edge.day_logs import DayLogs
 from edge.evidence import names_of, sweep
+from edge.eyes import Eyes
 from edge.inference import open_backend
 from edge.outbox import Outbox
 from edge.outbox_rows import Upload
@@ -62,7 +63,7 @@ async def run_agent(setup: Setup) -> None:
                 watch = CameraWatch(
                     Watch(camera, setup.book),
                     feed,
-                    backend,
+                    Eyes(camera, backend),
                     outbox,
                     state,
                     folder=evidence,

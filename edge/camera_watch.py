@@ -27,7 +27,7 @@ from edge.evidence import (
     upload_of,
     write_file,
 )
-from edge.inference import Backend
+from edge.eyes import Eyes, tick_of
 from edge.outbox import Outbox
 from edge.outbox_rows import Upload
 from edge.overlay import jpeg, with_overlay
@@ -79,7 +79,7 @@ class CameraWatch:
         self,
         watch: Watch,
         feed: CameraFeed,
-        backend: Backend,
+        eyes: Eyes,
         outbox: Outbox,
         state: CameraState,
         *,
@@ -89,7 +89,7 @@ class CameraWatch:
         advanced: Callable[[], None],
     ) -> None:
         self._camera: Camera = watch.camera
-        self._watch, self._feed, self._backend, self._outbox, self._state = watch, feed, backend, outbox, state
+        self._watch, self._feed, self._eyes, self._outbox, self._state = watch, feed, eyes, outbox, state
         self._folder, self._tick_log, self._clock, self._advanced = folder, tick_log, clock, advanced
         self._ticks = self._late_ticks = 0
         self._commit_s = time.monotonic()
@@ -127,16 +127,8 @@ class CameraWatch:
 
     async def _look(self, frame: Frame) -> None:
         began_s = time.monotonic()
-        found = await asyncio.to_thread(self._backend.detect, frame.image, frame.time_s)
-        tick = Tick(
-            camera=self._camera.id,
-            time_s=frame.time_s,
-            time_ms=frame.time_ms,
-            size=self._camera.size,
-            boxes=found.boxes,
-            blind=found.blind,
-            clock=self._clock.state(),
-        )
+        sighting = await asyncio.to_thread(self._eyes.look, frame, self._watch.wants(self._state.watch))
+        tick = tick_of(self._camera, frame, sighting, self._clock.state())
         if self._tick_log is not None:
             self._tick_log.append(tick)
         state, outputs = self._watch.step(self._state.watch, tick)
@@ -159,7 +151,7 @@ class CameraWatch:
         comment = f"{self._camera.id} {capture.event_id} {capture.role} {frame.time_ms}"
         try:
             original = write_file(self._folder, jpeg(frame.image, comment), ".jpg")
-            drawn = with_overlay(frame.image, self._camera, capture.stay, capture.role, original.sha256)
+            drawn = with_overlay(frame.image, self._camera, capture.held, capture.role, original.sha256)
             copy = write_file(self._folder, jpeg(drawn, f"{comment} copy"), ".jpg")
         except OSError as error:
             _LOG.error("a still cannot be kept", camera=self._camera.id, role=capture.role, reason=error.strerror)

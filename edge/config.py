@@ -8,7 +8,11 @@ import msgspec
 from msgspec import Meta
 
 from config.document import ConfigError, Document
+from detectors.health import Health
 from detectors.parking import Parking
+from detectors.site import PlaceType
+from detectors.spills import Spills
+from detectors.stalls import Stalls
 from wire.identifiers import Id, Sha256
 from wire.values import Label
 
@@ -21,11 +25,16 @@ class Zone(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     id: Id
     name: str = ""
-    type: Literal["no_parking"]
+    type: PlaceType
+    """no_parking, stall (a place that must stay free of stalls and goods), storefront (the strip beyond a shop's line),
+    lane (a carriageway that is watched for what falls from trucks)."""
     polygon: Annotated[tuple[Point, ...], Meta(min_length=3, description="Corners in pixels of `size`.")]
     lane: Annotated[
         tuple[Point, ...] | None,
         Meta(description="The carriageway beside the zone, whose flow tells a jam from a stay."),
+    ] = None
+    direction: Annotated[
+        Point | None, Meta(description="Of a lane's traffic, in pixels right and down; any length.")
     ] = None
     parameters: dict[str, float] = {}
     """Values for the rules' parameters that differ in this zone, for example ``limit_s: 30``."""
@@ -74,6 +83,9 @@ class Camera(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tick_hz: Annotated[float, Meta(gt=0, le=10)] = 2.0
     backend: Onnx | Motion
     parking: Parking = Parking()
+    stalls: Stalls = Stalls()
+    spills: Spills = Spills()
+    health: Health = Health()
     position: tuple[Annotated[float, Meta(ge=-90, le=90)], Annotated[float, Meta(ge=-180, le=180)]] | None = None
     """WGS-84 latitude and longitude, degrees."""
     ring_s: Annotated[float, Meta(ge=10, le=600)] = 60.0

@@ -8,7 +8,7 @@ import numpy as np
 from edge.config import Camera
 from edge.video import Image
 from wire.event import Role
-from wire.stay import Stay
+from wire.holding import Holding
 
 STILLS: tuple[Role, ...] = ("arrival", "middle", "limit")
 _ZONE_COLOUR = (0, 200, 255)
@@ -29,7 +29,7 @@ def jpeg(image: Image, comment: str) -> bytes:
     return content[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + content[2:]
 
 
-def with_overlay(image: Image, camera: Camera, stay: Stay, role: Role, sha256: str) -> Image:
+def with_overlay(image: Image, camera: Camera, held: Holding, role: Role, sha256: str) -> Image:
     """Return a copy with the zone, the vehicle's box and a line that says what, where and when.
 
     ``sha256`` is the untouched original's.
@@ -38,21 +38,21 @@ def with_overlay(image: Image, camera: Camera, stay: Stay, role: Role, sha256: s
     width = copy.shape[1]
     stroke = max(1, width // 400)
     for zone in camera.zones:
-        if zone.id == stay.zone:
+        if zone.id == held.zone:
             corners = np.array(zone.polygon, np.int32).reshape(-1, 1, 2)
             cv2.polylines(copy, [corners], isClosed=True, color=_ZONE_COLOUR, thickness=stroke)
-    x, y, box_width, box_height = (round(each) for each in stay.bbox)
+    x, y, box_width, box_height = (round(each) for each in held.bbox)
     cv2.rectangle(copy, (x, y), (x + box_width, y + box_height), _BOX_COLOUR, stroke)
-    _write_lines(copy, caption(camera, stay, role, sha256), stroke)
+    _write_lines(copy, caption(camera, held, role, sha256), stroke)
     return copy
 
 
-def caption(camera: Camera, stay: Stay, role: Role, sha256: str) -> tuple[str, str]:
+def caption(camera: Camera, held: Holding, role: Role, sha256: str) -> tuple[str, str]:
     """Return the two lines of text, ASCII: the fonts here know no other script."""
-    taken = datetime.fromtimestamp(stay.time_ms / 1000, UTC).astimezone()
+    taken = datetime.fromtimestamp(held.time_ms / 1000, UTC).astimezone()
     time = taken.strftime("%Y-%m-%d %H:%M:%S ") + taken.strftime("%z")
     place = f"{STILLS.index(role) + 1}/{len(STILLS)} {role}" if role in STILLS else role
-    return f"{time}  {camera.id}  {stay.zone}", f"{place}  stands {stay.dwell_s:.0f} s  sha256 {sha256[:12]}"
+    return f"{time}  {camera.id}  {held.zone}", f"{place}  stands {held.dwell_s:.0f} s  sha256 {sha256[:12]}"
 
 
 def _write_lines(image: Image, lines: tuple[str, ...], stroke: int) -> None:

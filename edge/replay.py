@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from detectors.tick import Tick
+from detectors.wants import Wants
 from edge.config import Camera
 from edge.mot import read_mot
 from edge.tick_log import SUFFIX, read_ticks
@@ -13,7 +14,7 @@ from edge.watch import Watch
 from rules.rule_book import Book
 from shell.refusal import Refusal
 from wire.event import Event
-from wire.stay import BoxXywh
+from wire.holding import BoxXywh
 
 _TEXTS = (".txt", ".txt.xz", ".txt.gz", ".csv", ".csv.xz", ".csv.gz")
 _VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".ts", ".webm")
@@ -62,15 +63,18 @@ def sequence_of(path: Path) -> str:
     return path.name.removesuffix(suffix)
 
 
-def ticks_of(path: Path, camera: Camera, frames: Frames) -> Iterator[Tick]:
-    """Yield the ticks of a recording of any kind; raise Refusal if it cannot be read."""
+def ticks_of(path: Path, camera: Camera, frames: Frames, wants: Callable[[], Wants] = Wants) -> Iterator[Tick]:
+    """Yield the ticks of a recording of any kind; raise Refusal if it cannot be read.
+
+    ``wants`` says before each picture of a video what the detectors ask of it.
+    """
     if path.name.endswith(_TEXTS):
         if frames.fps is None:
             raise Refusal(str(path), "a text of detections does not say how fast its frames came", "add --fps, e.g. 10")
         return read_mot(path, camera, fps=frames.fps, size=frames.size or camera.size)
     if path.name.endswith(SUFFIX):
         return _same_size(path, camera)
-    return _seen(path, camera)
+    return _seen(path, camera, wants)
 
 
 def replay(
@@ -79,22 +83,28 @@ def replay(
     """Return every event of a recording in the order of raising; ``on_tick`` is told the seconds done."""
     watch = Watch(camera, book)
     state, raised, first_s = watch.first(), dict[str, Raised](), None
+    wants = [Wants()]  # what the eyes are asked for the next picture
     seconds: dict[int, float] = {}
-    for tick in ticks_of(path, camera, frames):
+    for tick in ticks_of(path, camera, frames, lambda: wants[0]):
         first_s = tick.time_s if first_s is None else first_s
         seconds[tick.time_ms] = round(tick.time_s - first_s, 3)
         state, outputs = watch.step(state, tick)
+        wants[0] = watch.wants(state)
         for event in outputs:
             if isinstance(event, Event):
                 _take(event, raised, seconds, sequence_of(path))
         if on_tick:
             on_tick(seconds[tick.time_ms])
-    return list(raised.values())
+    return list({each.id: each for each in raised.values()}.values())
 
 
 def _take(event: Event, raised: dict[str, Raised], seconds: dict[int, float], sequence: str) -> None:
     if event.phase == "end":
         raised[event.id].end_s = None if event.end_ms is None else seconds[event.end_ms]
+        return
+    if event.resumes in raised:
+        raised[event.id] = raised[event.resumes]
+        raised[event.id].end_s = None
         return
     raised[event.id] = Raised(
         sequence=sequence,
@@ -118,20 +128,13 @@ def _same_size(path: Path, camera: Camera) -> Iterator[Tick]:
         yield tick
 
 
-def _seen(path: Path, camera: Camera) -> Iterator[Tick]:
-    """Yield what the camera's backend finds in a video."""
+def _seen(path: Path, camera: Camera, wants: Callable[[], Wants]) -> Iterator[Tick]:
+    """Yield what the camera's eyes see in a video."""
     # Imported late: a text of detections is replayed without any vision library.
+    from edge.eyes import Eyes, tick_of  # noqa: PLC0415
     from edge.inference import open_backend  # noqa: PLC0415
     from edge.video import frames  # noqa: PLC0415
 
-    backend = open_backend(camera.backend)
+    eyes = Eyes(camera, open_backend(camera.backend))
     for frame in frames(str(path), tick_hz=camera.tick_hz, decode=camera.decode, size=camera.size):
-        found = backend.detect(frame.image, frame.time_s)
-        yield Tick(
-            camera=camera.id,
-            time_s=frame.time_s,
-            time_ms=frame.time_ms,
-            size=camera.size,
-            boxes=found.boxes,
-            blind=found.blind,
-        )
+        yield tick_of(camera, frame, eyes.look(frame, wants()))

@@ -2,19 +2,26 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from typing import get_args
 
 import msgspec
 
-from detectors.parking import Ledger, Place
+from detectors.health import HealthState
+from detectors.parking import Ledger
+from detectors.site import Place, Site
+from detectors.spills import SpillLedger
+from detectors.stalls import StallLedger
 from detectors.tick import Tick
+from detectors.wants import Pace, Wants
 from edge.config import Camera
 from rules.rule_book import Book, BookState, Capture, Ended, Started
 from wire.event import Event
+from wire.holding import Holding
 from wire.observation import Observation
-from wire.stay import Stay
 
 _SAY_AGAIN_S = 10.0
 """How often an observation is repeated that has not changed."""
+_PACES: tuple[Pace, ...] = get_args(Pace)
 _TICKS_A_GAP = 3
 """A camera with slow ticks may leave out two of them before it counts as blind."""
 
@@ -23,13 +30,16 @@ class Said(msgspec.Struct, frozen=True, array_like=True):
     """An observation's last result, and when."""
 
     time_s: float
-    result: float
+    result: float | str
 
 
 class WatchState(msgspec.Struct, frozen=True, kw_only=True):
     """All that a watch remembers; it encodes, so that a restart goes on where the agent was killed."""
 
+    health: HealthState
     ledger: Ledger
+    stalls: StallLedger
+    spills: SpillLedger
     book: BookState
     said: dict[str, Said]
     """By zone; the camera as a whole under an empty name."""
@@ -48,7 +58,9 @@ class Watch:
         self.camera, self.book = camera, book
         gap_s = max(camera.parking.max_gap_s, _TICKS_A_GAP / camera.tick_hz)
         self._parking = msgspec.structs.replace(camera.parking, max_gap_s=gap_s)
-        self._places = tuple(Place(zone.id, zone.polygon, zone.lane) for zone in camera.zones)
+        self._site = Site(
+            tuple(Place(zone.id, zone.polygon, zone.lane, zone.type, zone.direction) for zone in camera.zones)
+        )
         self._settings = {
             zone.id: book.settings(
                 zone.type, zone.parameters, source=f"camera {camera.id}", key=f"zones[{number}].parameters"
@@ -60,59 +72,88 @@ class Watch:
 
     def first(self) -> WatchState:
         """Return the state of a camera that has seen nothing."""
-        return WatchState(ledger=self._parking.first(), book=BookState(), said={})
+        camera = self.camera
+        return WatchState(
+            health=camera.health.first(),
+            ledger=self._parking.first(),
+            stalls=camera.stalls.first(),
+            spills=camera.spills.first(),
+            book=BookState(),
+            said={},
+        )
+
+    def wants(self, state: WatchState) -> Wants:
+        """Return what the detectors ask of the next picture."""
+        camera = self.camera
+        asked = (
+            self._parking.wants(state.ledger),
+            camera.stalls.wants(state.stalls),
+            camera.spills.wants(state.spills),
+        )
+        return Wants(
+            pace=max((each.pace for each in asked), key=_PACES.index),
+            looks={name: corners for each in asked for name, corners in each.looks.items()},
+            steady=any(each.steady for each in asked),
+            surfaces=tuple(surface for each in asked for surface in each.surfaces),
+        )
 
     def step(self, state: WatchState, tick: Tick) -> tuple[WatchState, list[Event | Capture | Observation]]:
         """Return the state after a tick and what comes of it: stills to take, then events, then observations."""
-        ledger, stays = self._parking.step(state.ledger, tick, self._places)
-        if ledger is state.ledger:
+        if state.ledger.time_s is not None and tick.time_s <= state.ledger.time_s:
             return state, []
-        book, outcomes = self.book.step(state.book, stays, self._settings)
+        health, faults = self.camera.health.step(state.health, tick)
+        if faults and not tick.blind:
+            tick = msgspec.structs.replace(tick, blind=", ".join(faults))
+        ledger, stays = self._parking.step(state.ledger, tick, self._site)
+        stall_ledger, stalls = self.camera.stalls.step(state.stalls, tick, self._site)
+        spill_ledger, spills = self.camera.spills.step(state.spills, tick, self._site)
+        book, outcomes = self.book.step(state.book, [*stays, *stalls, *spills], self._settings)
         captures = [outcome for outcome in outcomes if isinstance(outcome, Capture)]
         events = [self._event(outcome, tick) for outcome in outcomes if not isinstance(outcome, Capture)]
         observations = [] if tick.blind else list(self._observe(state.said, stays, tick))
         said = dict(state.said)
         for each in observations:
             said[each.feature] = Said(tick.time_s, float(each.result))
-        return WatchState(ledger=ledger, book=book, said=said), [*captures, *events, *observations]
+        after = WatchState(health=health, ledger=ledger, stalls=stall_ledger, spills=spill_ledger, book=book, said=said)
+        return after, [*captures, *events, *observations]
 
     def _event(self, outcome: Started | Ended, tick: Tick) -> Event:
-        stay, rule = outcome.stay, self._rules.get(outcome.rule)
-        parameters = dict(self._settings.get(stay.zone, ())).get(rule, {}) if rule else {}
+        held, rule = outcome.held, self._rules.get(outcome.rule)
+        parameters = dict(self._settings.get(held.zone, ())).get(rule, {}) if rule else {}
         return Event(
             id=outcome.event_id,
             phase="start" if isinstance(outcome, Started) else "end",
             rule=outcome.rule,
             kind=outcome.kind,
             camera=self.camera.id,
-            zone=stay.zone,
+            zone=held.zone,
             time_ms=tick.time_ms,
-            start_ms=stay.start_ms,
-            end_ms=stay.end_ms,
+            start_ms=held.start_ms,
+            end_ms=held.end_ms,
             clock=tick.clock,
             # The 128 bits of the stay's id serve as a trace-id, so that every event of a stay is one trace.
-            trace_id=stay.id.replace("-", ""),
-            bbox=_rounded(stay.bbox),
-            size=stay.size,
-            label=stay.label,
-            confidence=round(min(max(stay.confidence, 0.0), 1.0), 3),
+            trace_id=held.id.replace("-", ""),
+            bbox=_rounded(held.bbox),
+            size=held.size,
+            label=held.label,
+            confidence=round(min(max(held.confidence, 0.0), 1.0), 3),
             position=self.camera.position,
             expects=rule.expects if rule else (),
             facts={
                 **parameters,
-                "dwell_s": round(stay.dwell_s, 3),
-                "visible_s": round(stay.visible_s, 3),
-                "occluded_s": round(stay.occluded_s, 3),
-                "blind_s": round(stay.blind_s, 3),
-                "visible_share": round(stay.visible_share, 3),
+                "dwell_s": round(held.dwell_s, 3),
+                "visible_s": round(held.visible_s, 3),
+                "occluded_s": round(held.occluded_s, 3),
+                "blind_s": round(held.blind_s, 3),
+                "visible_share": round(held.visible_share, 3),
                 "book_sha256": self._book_sha256,
                 **({"rule_sha256": rule.sha256} if rule else {}),
             },
         )
 
-    def _observe(self, said: Mapping[str, Said], stays: Iterable[Stay], tick: Tick) -> Iterator[Observation]:
+    def _observe(self, said: Mapping[str, Said], stays: Iterable[Holding], tick: Tick) -> Iterator[Observation]:
         """Yield the counts that have changed or were not said for a while."""
-        parking, counts = self._parking, {place.id: 0 for place in self._places}
+        parking, counts = self._parking, {place.id: 0 for place in self._site.of_type("no_parking")}
         for stay in stays:
             if not stay.has_left and stay.zone in counts:
                 counts[stay.zone] += 1

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from wire.event import Event, Role
-from wire.stay import BoxXywh
+from wire.holding import BoxXywh
 
 _MERGE_MS = 86_400_000
 """A case whose end was lost takes in no vehicle that comes a day later."""

@@ -1,4 +1,4 @@
-"""Rule: one YAML file that says when a stay becomes an event, with which evidence, and its own tests."""
+"""Rule: one YAML file that says when a holding becomes an event, with which evidence, and its own tests."""
 
 import difflib
 import hashlib
@@ -10,7 +10,10 @@ from msgspec import Meta
 from config.document import Document
 from rules.expression import Expression, Value
 from wire.event import Phase, Role
+from wire.holding import Holding
 from wire.identifiers import Id
+from wire.spill import Spill
+from wire.stall import Stall
 from wire.stay import Stay
 
 Still = Literal["arrival", "middle", "limit"]
@@ -18,8 +21,8 @@ Parameters = dict[str, float]
 
 _LIMIT = "limit_s"
 """The parameter that the stills are spaced over."""
-KINDS: dict[str, type] = {name: kind for name, kind in get_type_hints(Stay).items() if kind in {bool, float, int, str}}
-"""What expressions may name of a stay, and of which kind it is."""
+WATCHED: dict[str, type[Holding]] = {"stay": Stay, "stall": Stall, "spill": Spill}
+"""What a rule may watch."""
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,12 +36,12 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A made-up stay, and what the rule must make of it."""
+    """A made-up holding, and what the rule must make of it."""
 
     note: str
     parameters: Parameters = {}
     series: Annotated[tuple[dict[str, Value], ...], Meta(min_length=1)]
-    """Fields of the stay at one instant after another; what a row leaves out stays as it was."""
+    """Fields of the holding at one instant after another; what a row leaves out stays as it was."""
     phases: tuple[tuple[float, Phase], ...]
     """At which ``time_s`` the event starts and ends; empty for none."""
 
@@ -48,8 +51,8 @@ class RuleFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     name: Id
     kind: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{1,40}$(?!\n)")]
-    watches: Literal["stay"]
-    zone_types: Annotated[tuple[Literal["no_parking"], ...], Meta(min_length=1)]
+    watches: Literal["stay", "stall", "spill"]
+    zone_types: Annotated[tuple[Literal["no_parking", "stall", "storefront", "lane"], ...], Meta(min_length=1)]
     parameters: dict[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{1,40}$(?!\n)")], Parameter] = {}
     when: str
     """The event starts when this holds; it ends when the vehicle has left."""
@@ -69,8 +72,10 @@ class Rule:
         self.document = Document(content, source)
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.file = self.document.read(RuleFile)
+        self.watched = WATCHED[self.file.watches]
+        self.names = names_of(self.watched)
         self._check_parameters()
-        kinds = KINDS | dict.fromkeys(self.file.parameters, float)
+        kinds = self.names | dict.fromkeys(self.file.parameters, float)
         self._when = Expression(self.document, "when", self.file.when, kinds)
         self._unless = Expression(self.document, "unless", self.file.unless, kinds)
         for number, trial in enumerate(self.file.tests):
@@ -86,28 +91,28 @@ class Rule:
         """Return the rule's parameters, with those that are ``given`` in place of the defaults."""
         return {name: given.get(name, parameter.default) for name, parameter in self.file.parameters.items()}
 
-    def holds(self, stay: Stay, parameters: Parameters) -> bool:
-        """Say whether the condition holds for a stay, with the values of the zone's parameters."""
-        return self._ask(self._when, stay, parameters) and not self._ask(self._unless, stay, parameters)
+    def holds(self, held: Holding, parameters: Parameters) -> bool:
+        """Say whether the condition holds for a holding, with the values of the zone's parameters."""
+        return self._ask(self._when, held, parameters) and not self._ask(self._unless, held, parameters)
 
-    def stills_due(self, stay: Stay, parameters: Parameters) -> tuple[Still, ...]:
+    def stills_due(self, held: Holding, parameters: Parameters) -> tuple[Still, ...]:
         """Return the stills whose time has come."""
         return tuple(
-            role for role, share in self.file.stills.items() if stay.dwell_s >= share * parameters.get(_LIMIT, 0.0)
+            role for role, share in self.file.stills.items() if held.dwell_s >= share * parameters.get(_LIMIT, 0.0)
         )
 
     @staticmethod
-    def _ask(expression: Expression, stay: Stay, parameters: Parameters) -> bool:
+    def _ask(expression: Expression, held: Holding, parameters: Parameters) -> bool:
         names = expression.names
         return expression.holds(
-            {name: parameters[name] if name in parameters else getattr(stay, name) for name in names}
+            {name: parameters[name] if name in parameters else getattr(held, name) for name in names}
         )
 
     def _check_parameters(self) -> None:
         for name, parameter in self.file.parameters.items():
             key = f"parameters.{name}"
-            if name in Stay.__struct_fields__:
-                raise self.document.error(key, "a stay has a field of this name", "choose another name")
+            if name in self.watched.__struct_fields__:
+                raise self.document.error(key, f"a {self.file.watches} has a field of this name", "choose another name")
             if problem := outside(parameter, parameter.default):
                 raise self.document.error(f"{key}.default", problem)
         if self.file.stills and _LIMIT not in self.file.parameters:
@@ -118,9 +123,9 @@ class Rule:
             if problem := self.refusal(name, value):
                 raise self.document.error(f"{key}.parameters.{name}", *problem)
         for number, row in enumerate(trial.series):
-            if unknown := sorted(row.keys() - KINDS.keys()):
-                close = difflib.get_close_matches(unknown[0], KINDS, n=1)
-                suggestion = f"did you mean {close[0]!r}?" if close else "known names: " + ", ".join(sorted(KINDS))
+            if unknown := sorted(row.keys() - self.names.keys()):
+                close = difflib.get_close_matches(unknown[0], self.names, n=1)
+                suggestion = f"did you mean {close[0]!r}?" if close else "known names: " + ", ".join(sorted(self.names))
                 raise self.document.error(f"{key}.series[{number}].{unknown[0]}", "unknown name", suggestion)
 
     def refusal(self, name: str, value: float) -> tuple[str, str] | None:
@@ -132,6 +137,11 @@ class Rule:
             return "unknown parameter", f"did you mean {close[0]!r}?" if close else "known: " + ", ".join(known)
         problem = outside(parameter, value)
         return (problem, "") if problem else None
+
+
+def names_of(watched: type[Holding]) -> dict[str, type]:
+    """Return what expressions may name of a holding, and of which kind it is."""
+    return {name: kind for name, kind in get_type_hints(watched).items() if kind in {bool, float, int, str}}
 
 
 def outside(parameter: Parameter, value: float) -> str:

@@ -7,8 +7,8 @@ import msgspec
 from config.document import ConfigError
 from rules.rule import Parameters, Rule, Still, Trial
 from wire.event import Phase
+from wire.holding import Holding
 from wire.identifiers import uuid7_of
-from wire.stay import Stay
 
 Settings = tuple[tuple[Rule, Parameters], ...]
 """The rules that watch a zone, each with the values of its parameters there."""
@@ -18,7 +18,7 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     """Take this still now: it belongs to the event that may come of the stay."""
 
     event_id: str
-    stay: Stay
+    held: Holding
     role: Still
 
 
@@ -26,7 +26,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     """A stay has become an event."""
 
     event_id: str
-    stay: Stay
+    held: Holding
     rule: str
     kind: str
 
@@ -35,7 +35,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """The vehicle of an event has left."""
 
     event_id: str
-    stay: Stay
+    held: Holding
     rule: str
     kind: str
 
@@ -80,85 +80,79 @@ class Book:
         return tuple((rule, rule.values(given)) for rule in rules)
 
     @staticmethod
-    def step(state: BookState, stays: Iterable[Stay], zones: Mapping[str, Settings]) -> tuple[BookState, list[Outcome]]:
-        """Return the state after these stays, and what comes of them; ``zones`` are the settings by zone."""
+    def step(
+        state: BookState, holdings: Iterable[Holding], zones: Mapping[str, Settings]
+    ) -> tuple[BookState, list[Outcome]]:
+        """Return the state after these holdings, and what comes of them; ``zones`` are the settings by zone."""
         watched, outcomes = dict(state.watched), list[Outcome]()
-        for stay in stays:
-            before = watched.get(stay.id, {})
-            if stay.has_left:
-                watched.pop(stay.id, None)
+        for held in holdings:
+            before = watched.get(held.id, {})
+            if held.has_left:
+                watched.pop(held.id, None)
                 # Whoever was told of the start is told of the end, also when the rule has gone from the book.
                 outcomes += [
-                    Ended(event_id=each.event_id, stay=stay, rule=name, kind=each.kind)
+                    Ended(event_id=each.event_id, held=held, rule=name, kind=each.kind)
                     for name, each in before.items()
                     if each.is_raised
                 ]
                 continue
             after = dict(before)
-            for rule, parameters in zones.get(stay.zone, ()):
+            for rule, parameters in zones.get(held.zone, ()):
+                if not isinstance(held, rule.watched):
+                    continue
                 name = rule.file.name
                 known = before.get(name) or Watched(
-                    event_id=uuid7_of(stay.start_ms, stay.id, name), kind=rule.file.kind
+                    event_id=uuid7_of(held.start_ms, held.id, name), kind=rule.file.kind
                 )
-                after[name] = known if known.is_raised else _advance(known, rule, stay, parameters, outcomes)
-            watched[stay.id] = after
+                after[name] = known if known.is_raised else _advance(known, rule, held, parameters, outcomes)
+            watched[held.id] = after
         return BookState(watched=watched), outcomes
 
 
-def _advance(known: Watched, rule: Rule, stay: Stay, parameters: Parameters, outcomes: list[Outcome]) -> Watched:
+def _advance(known: Watched, rule: Rule, held: Holding, parameters: Parameters, outcomes: list[Outcome]) -> Watched:
     """Return what is known of a stay that is no event yet, and append what comes of it."""
-    is_raised = rule.holds(stay, parameters)
-    is_seen = not stay.unseen_s and not stay.is_blind
+    is_raised = rule.holds(held, parameters)
+    is_seen = not held.unseen_s and not held.is_blind
     # An event has all its stills when it starts, even if traffic stood before the vehicle at the proper time.
-    due = tuple(rule.file.stills) if is_raised else rule.stills_due(stay, parameters) if is_seen else ()
+    due = tuple(rule.file.stills) if is_raised else rule.stills_due(held, parameters) if is_seen else ()
     fresh = tuple(role for role in due if role not in known.captured and (is_raised or role != "limit"))
-    outcomes += [Capture(event_id=known.event_id, stay=stay, role=role) for role in fresh]
+    outcomes += [Capture(event_id=known.event_id, held=held, role=role) for role in fresh]
     if is_raised:
-        outcomes.append(Started(event_id=known.event_id, stay=stay, rule=rule.file.name, kind=rule.file.kind))
+        outcomes.append(Started(event_id=known.event_id, held=held, rule=rule.file.name, kind=rule.file.kind))
     if not fresh and not is_raised:
         return known
     return msgspec.structs.replace(known, captured=known.captured + fresh, is_raised=is_raised)
 
 
-_STAY = Stay(
-    id="00000000-0000-7000-8000-000000000000",
-    camera="camera",
-    zone="zone",
-    time_s=0.0,
-    time_ms=0,
-    start_s=0.0,
-    start_ms=0,
-    dwell_s=0.0,
-    visible_s=0.0,
-    occluded_s=0.0,
-    blind_s=0.0,
-    visible_share=1.0,
-    unseen_s=0.0,
-    in_jam=False,
-    is_blind=False,
-    has_left=False,
-    label="car",
-    confidence=0.9,
-    bbox=(100.0, 100.0, 80.0, 60.0),
-    size=(640, 480),
-)
+_SAMPLES: dict[type, float | bool | str] = {float: 0.0, int: 0, bool: False, str: ""}
+_COMMON = {
+    "id": "00000000-0000-7000-8000-000000000000",
+    "camera": "camera",
+    "zone": "zone",
+    "visible_share": 1.0,
+    "label": "car",
+    "confidence": 0.9,
+    "bbox": (100.0, 100.0, 80.0, 60.0),
+    "size": (640, 480),
+}
 
 
 def phases(rule: Rule, trial: Trial) -> list[tuple[float, Phase]]:
-    """Return what a rule makes of a made-up stay: times and phases. Raise ConfigError for a value of a wrong kind."""
-    zones = {_STAY.zone: ((rule, rule.values(trial.parameters)),)}
-    state, found, values = BookState(), list[tuple[float, Phase]](), msgspec.structs.asdict(_STAY)
+    """Return what a rule makes of a made-up holding, times and phases; raise ConfigError for a wrong kind of value."""
+    zones = {"zone": ((rule, rule.values(trial.parameters)),)}
+    state, found = BookState(), list[tuple[float, Phase]]()
+    values: dict[str, object] = {name: _SAMPLES[kind] for name, kind in rule.names.items()} | _COMMON
     for number, row in enumerate(trial.series):
         values |= row
         try:
-            stay = msgspec.convert(values, Stay)
+            held = msgspec.convert(values, rule.watched)
         except msgspec.ValidationError as error:
             key = f"tests[{rule.file.tests.index(trial)}].series[{number}]"
             raise rule.document.error(key, str(error)) from error
-        state, outcomes = Book.step(state, (stay,), zones)
+        state, outcomes = Book.step(state, (held,), zones)
         for outcome in outcomes:
             if not isinstance(outcome, Capture):
-                found.append((stay.time_s, "start" if isinstance(outcome, Started) else "end"))
+                found.append((held.time_s, "start" if isinstance(outcome, Started) else "end"))
     return found
 
 

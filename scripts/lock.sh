@@ -11,4 +11,4 @@ compile=("$uv" pip compile pyproject.toml --quiet --universal --python-version 3
 run=(--extra vision --extra postgres --extra demo)
 "${compile[@]}" "${run[@]}" --output-file requirements.lock "$@"
 # The same versions for tests as for running.
-"${compile[@]}" "${run[@]}" --extra dev --constraint requirements.lock --output-file requirements-dev.lock "$@"
+"${compile[@]}" "${run[@]}" --extra openvino --extra plates --extra dev --constraint requirements.lock --output-file requirements-dev.lock "$@"

@@ -111,7 +111,8 @@ main()
 
 
 @pytest.mark.parametrize(
-    ("lock", "extras"), [("requirements.lock", RUN_EXTRAS), ("requirements-dev.lock", (*RUN_EXTRAS, "dev"))]
+    ("lock", "extras"),
+    [("requirements.lock", RUN_EXTRAS), ("requirements-dev.lock", (*RUN_EXTRAS, "openvino", "plates", "dev"))],
 )
 def test_every_library_is_locked_to_a_version_that_the_project_allows(lock: str, extras: tuple[str, ...]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

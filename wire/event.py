@@ -6,12 +6,12 @@ import msgspec
 from msgspec import Meta
 
 from wire.clock import ClockState
+from wire.holding import BoxXywh
 from wire.identifiers import Id, Sha256, TraceId, Uuid7
-from wire.stay import BoxXywh
 from wire.values import Label, Name, Pixels, Position, Real, Share, Text, TimeMs
 
 Phase = Literal["start", "end"]
-Role = Literal["arrival", "middle", "limit", "clip"]
+Role = Literal["arrival", "middle", "limit", "closeup", "before", "after", "clip", "manifest"]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="event", tag_field="type"):
@@ -43,6 +43,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
     """WGS-84 latitude and longitude, degrees."""
     expects: Annotated[tuple[Role, ...], Meta(max_length=16)] = ()
     """The evidence that this event will have when it is complete."""
+    resumes: Uuid7 | None = None
+    """An event that had ended and goes on with this one: the vehicle came back, or moved by less than its length."""
     facts: Annotated[dict[Name, Real | bool | Text], Meta(max_length=64)] = {}
     """What an officer may ask for: visible, occluded and blind seconds, the limit, hashes of model and rules."""
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from detectors.parking import Ledger, Parking, Place
+from detectors.parking import Ledger, Parking
+from detectors.site import Place, Site
 from detectors.tick import Box, Tick
 from wire.stay import Stay
 
@@ -20,7 +21,7 @@ class Street:
 
     def __init__(self, *places: Place, parking: Parking | None = None) -> None:
         self.parking = parking or Parking()
-        self.places = places or (KERB,)
+        self.site = Site(places or (KERB,))
         self.ledger = self.parking.first()
         self.time_s = 0.0
         self.stays: list[Stay] = []
@@ -29,7 +30,7 @@ class Street:
     def tick(self, *boxes: Box, blind: str = "") -> list[Stay]:
         time_ms = 1_700_000_000_000 + round(self.time_s * 1000)
         tick = Tick(camera="cam-1", time_s=self.time_s, time_ms=time_ms, size=SIZE, boxes=boxes, blind=blind)
-        self.ledger, self.stays = self.parking.step(self.ledger, tick, self.places)
+        self.ledger, self.stays = self.parking.step(self.ledger, tick, self.site)
         self.left += [stay for stay in self.stays if stay.has_left]
         self.time_s += 0.5
         return self.stays

@@ -16,6 +16,7 @@ from edge.clock import Clock
 from edge.config import Camera, Motion, Zone
 from edge.day_logs import DayLogs
 from edge.evidence import names_of, sweep
+from edge.eyes import Eyes
 from edge.inference import Found
 from edge.outbox import Outbox
 from edge.rule_files import read_book
@@ -110,7 +111,7 @@ class _Box:
         watch = CameraWatch(
             self._watch,
             cast("CameraFeed", feed),
-            _Scripted(leaves_s),
+            Eyes(_CAMERA, _Scripted(leaves_s)),
             outbox,
             state,
             folder=self.evidence,

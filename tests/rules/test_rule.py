@@ -154,13 +154,13 @@ def test_a_stay_has_its_stills_one_start_and_one_end(restart: bool) -> None:  # 
     rows.append({"time_s": 100.0, "dwell_s": 90.0, "has_left": True})
     found = _play(rows, restart=restart)
     assert _named(found) == ["arrival", "middle", "limit", "Started", "Ended"]
-    assert [each.stay.dwell_s for each in found] == [5, 30, 60, 60, 90]
+    assert [each.held.dwell_s for each in found] == [5, 30, 60, 60, 90]
     assert len({each.event_id for each in found}) == 1
 
 
 def test_stills_wait_until_the_vehicle_is_seen_and_are_all_there_at_the_start() -> None:
     hidden = [{"dwell_s": 5.0}, {"dwell_s": 30.0, "unseen_s": 9.0}, {"dwell_s": 35.0}, {"dwell_s": 60.0}]
-    assert [each.stay.dwell_s for each in _play(hidden)] == [5, 35, 60, 60]
+    assert [each.held.dwell_s for each in _play(hidden)] == [5, 35, 60, 60]
     assert _named(_play([{"dwell_s": 60.0, "unseen_s": 1.0}])) == ["arrival", "middle", "limit", "Started"]
 
 
