@@ -5,15 +5,14 @@ identity: a vehicle that takes the place of another while traffic hides both is 
 """
 
 from collections.abc import Iterator
-from typing import Annotated
 
 import msgspec
 import numpy as np
-from msgspec import Meta
 
 from detectors import flow
 from detectors.flow import Flow
 from detectors.geometry import Bools, Floats, areas, as_rows, footprint_shares, overlaps
+from detectors.quantity import Seconds, Share
 from detectors.site import Place, Site
 from detectors.slot import Ledger, Slot
 from detectors.tick import Box, Tick
@@ -21,9 +20,6 @@ from detectors.wants import Wants
 from wire.stay import Stay
 
 __all__ = ["Ledger", "Parking", "Slot"]
-
-Seconds = Annotated[float, Meta(ge=0, le=3_600)]
-Share = Annotated[float, Meta(ge=0, le=1)]
 
 _CONTAINED = 0.9
 """Share of a box that must lie in a place for it to be the rest that an occluder left."""

@@ -16,7 +16,9 @@ class Wants(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     pace: Pace = "busy"
     looks: dict[str, Corners] = {}
-    """Describe these places, by the id of who asks: see `detectors.look`."""
+    """Describe these places, by the id of who asks."""
+    places: tuple[Corners, ...] = ()
+    """Where something stands: on a quiet street the model may look at these alone, up to nine in one picture."""
     steady: bool = False
     """Run the model on the picture of the last seconds, in which traffic vanishes and what stands remains."""
     surfaces: tuple[SurfaceWant, ...] = ()

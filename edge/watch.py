@@ -93,6 +93,7 @@ class Watch:
         return Wants(
             pace=max((each.pace for each in asked), key=_PACES.index),
             looks={name: corners for each in asked for name, corners in each.looks.items()},
+            places=tuple(place for each in asked for place in each.places),
             steady=any(each.steady for each in asked),
             surfaces=tuple(surface for each in asked for surface in each.surfaces),
         )
