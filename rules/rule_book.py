@@ -1,5 +1,6 @@
 """Book: all the rules of an agent, stepped together over stays; pure, so live, replay and tests are one."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -22,6 +23,13 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     role: Still
 
 
+class Crop(msgspec.Struct, frozen=True, kw_only=True):
+    """The thing is in plain view: keep this view of it if it is better than the best so far."""
+
+    event_id: str
+    held: Holding
+
+
 class Started(msgspec.Struct, frozen=True, kw_only=True):
     """A stay has become an event."""
 
@@ -40,7 +48,9 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
 
 
-Outcome = Capture | Started | Ended
+Outcome = Capture | Crop | Started | Ended
+_SPAN_S = 10.0
+"""For how long after its start an event may still get a later picture of the limit."""
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -49,7 +59,11 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     event_id: str
     kind: str
     captured: tuple[Still, ...] = ()
+    captured_s: tuple[float, ...] = ()
+    """When each of them was taken."""
     is_raised: bool = False
+    is_spanned: bool = False
+    """The first and the last still are further apart than the limit, or will never be."""
 
 
 class BookState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -104,7 +118,8 @@ class Book:
                 known = before.get(name) or Watched(
                     event_id=uuid7_of(held.start_ms, held.id, name), kind=rule.file.kind
                 )
-                after[name] = known if known.is_raised else _advance(known, rule, held, parameters, outcomes)
+                advance = _span if known.is_raised else _advance
+                after[name] = advance(known, rule, held, parameters, outcomes)
             watched[held.id] = after
         return BookState(watched=watched), outcomes
 
@@ -114,14 +129,41 @@ def _advance(known: Watched, rule: Rule, held: Holding, parameters: Parameters, 
     is_raised = rule.holds(held, parameters)
     is_seen = not held.unseen_s and not held.is_blind
     # An event has all its stills when it starts, even if traffic stood before the vehicle at the proper time.
-    due = tuple(rule.file.stills) if is_raised else rule.stills_due(held, parameters) if is_seen else ()
+    last_s = known.captured_s[-1] if known.captured_s else -math.inf
+    is_apart = held.time_s - last_s >= rule.spacing_s(parameters)
+    due = tuple(rule.file.stills) if is_raised else rule.stills_due(held, parameters) if is_seen and is_apart else ()
     fresh = tuple(role for role in due if role not in known.captured and (is_raised or role != "limit"))
     outcomes += [Capture(event_id=known.event_id, held=held, role=role) for role in fresh]
+    if is_seen and rule.file.closeup:
+        outcomes.append(Crop(event_id=known.event_id, held=held))
     if is_raised:
         outcomes.append(Started(event_id=known.event_id, held=held, rule=rule.file.name, kind=rule.file.kind))
     if not fresh and not is_raised:
         return known
-    return msgspec.structs.replace(known, captured=known.captured + fresh, is_raised=is_raised)
+    return msgspec.structs.replace(
+        known,
+        captured=known.captured + fresh,
+        captured_s=known.captured_s + (held.time_s,) * len(fresh),
+        is_raised=is_raised,
+    )
+
+
+def _span(known: Watched, rule: Rule, held: Holding, parameters: Parameters, outcomes: list[Outcome]) -> Watched:
+    """Take one more picture of the limit as soon as it is further from the first still than the limit is long.
+
+    The first still can only be taken once the vehicle is known to stand, some seconds after it came to a stand, so the
+    one at the limit is that much less than the permitted time after it.
+    """
+    if known.is_spanned:
+        return known
+    first_s, last_s = min(known.captured_s, default=0.0), max(known.captured_s, default=0.0)
+    limit_s = rule.limit_s(parameters)
+    if "limit" not in known.captured or last_s - first_s > limit_s or held.time_s - last_s > _SPAN_S:
+        return msgspec.structs.replace(known, is_spanned=True)
+    if held.time_s - first_s <= limit_s or held.unseen_s or held.is_blind:
+        return known
+    outcomes.append(Capture(event_id=known.event_id, held=held, role="limit"))
+    return msgspec.structs.replace(known, is_spanned=True)
 
 
 _SAMPLES: dict[type, float | bool | str] = {float: 0.0, int: 0, bool: False, str: ""}
@@ -151,7 +193,7 @@ def phases(rule: Rule, trial: Trial) -> list[tuple[float, Phase]]:
             raise rule.document.error(key, str(error)) from error
         state, outcomes = Book.step(state, (held,), zones)
         for outcome in outcomes:
-            if not isinstance(outcome, Capture):
+            if isinstance(outcome, Started | Ended):
                 found.append((held.time_s, "start" if isinstance(outcome, Started) else "end"))
     return found
 
