@@ -60,7 +60,7 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: str
     captured: tuple[Still, ...] = ()
     captured_s: tuple[float, ...] = ()
-    """When each of them was taken."""
+    """The dwell at which each of them was taken; between two of them at least as much time has passed."""
     is_raised: bool = False
     is_spanned: bool = False
     """The first and the last still are further apart than the limit, or will never be."""
@@ -130,7 +130,7 @@ def _advance(known: Watched, rule: Rule, held: Holding, parameters: Parameters, 
     is_seen = not held.unseen_s and not held.is_blind
     # An event has all its stills when it starts, even if traffic stood before the vehicle at the proper time.
     last_s = known.captured_s[-1] if known.captured_s else -math.inf
-    is_apart = held.time_s - last_s >= rule.spacing_s(parameters)
+    is_apart = held.dwell_s - last_s >= rule.spacing_s(parameters)
     due = tuple(rule.file.stills) if is_raised else rule.stills_due(held, parameters) if is_seen and is_apart else ()
     fresh = tuple(role for role in due if role not in known.captured and (is_raised or role != "limit"))
     outcomes += [Capture(event_id=known.event_id, held=held, role=role) for role in fresh]
@@ -143,7 +143,7 @@ def _advance(known: Watched, rule: Rule, held: Holding, parameters: Parameters, 
     return msgspec.structs.replace(
         known,
         captured=known.captured + fresh,
-        captured_s=known.captured_s + (held.time_s,) * len(fresh),
+        captured_s=known.captured_s + (held.dwell_s,) * len(fresh),
         is_raised=is_raised,
     )
 
@@ -158,9 +158,9 @@ def _span(known: Watched, rule: Rule, held: Holding, parameters: Parameters, out
         return known
     first_s, last_s = min(known.captured_s, default=0.0), max(known.captured_s, default=0.0)
     limit_s = rule.limit_s(parameters)
-    if "limit" not in known.captured or last_s - first_s > limit_s or held.time_s - last_s > _SPAN_S:
+    if "limit" not in known.captured or last_s - first_s > limit_s or held.dwell_s - last_s > _SPAN_S:
         return msgspec.structs.replace(known, is_spanned=True)
-    if held.time_s - first_s <= limit_s or held.unseen_s or held.is_blind:
+    if held.dwell_s - first_s <= limit_s or held.unseen_s or held.is_blind:
         return known
     outcomes.append(Capture(event_id=known.event_id, held=held, role="limit"))
     return msgspec.structs.replace(known, is_spanned=True)
