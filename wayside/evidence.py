@@ -52,8 +52,8 @@ def _about(sealed: Sealed) -> str:
     where = f"{sealed.folder}: " if sealed.folder else ""
     return (
         f"{where}{manifest.kind} {manifest.event_id}, {manifest.camera}/{manifest.zone}, raised "
-        f"{at:%Y-%m-%d %H:%M:%S} UTC, clock {manifest.clock}; number {manifest.number} of chain {manifest.chain} of {manifest.agent}"
-        f", key {manifest.key}"
+        f"{at:%Y-%m-%d %H:%M:%S} UTC, clock {manifest.clock}; "
+        f"number {manifest.number} of chain {manifest.chain} of {manifest.agent}, key {manifest.key}"
     )
 
 

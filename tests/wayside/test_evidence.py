@@ -218,7 +218,7 @@ def test_a_zip_that_names_a_place_outside_is_refused(name: str, tmp_path: Path) 
         open_files(path)
 
 
-def test_links_bombs_duplicates_and_garbage_are_refused(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+def test_links_bombs_duplicates_and_garbage_are_refused(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("link.jpg")
     link.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "link.zip", "w") as archive:
@@ -228,9 +228,10 @@ def test_links_bombs_duplicates_and_garbage_are_refused(tmp_path: Path, recwarn:
     _zip(tmp_path / "bomb.zip", {"a.jpg": bytes(10_000_000)}, zipfile.ZIP_DEFLATED)
     with pytest.raises(Refusal, match="this is no package"):
         open_files(tmp_path / "bomb.zip")
-    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(tmp_path / "twice.zip", "w") as archive:
+    with zipfile.ZipFile(tmp_path / "twice.zip", "w") as archive:
         archive.writestr("a.jpg", b"1")
-        archive.writestr("a.jpg", b"2")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("a.jpg", b"2")
     with pytest.raises(Refusal, match="is there twice"):
         open_files(tmp_path / "twice.zip")
     (tmp_path / "garbage.zip").write_bytes(b"PK\x03\x04 no zip at all" * 40)
@@ -240,7 +241,6 @@ def test_links_bombs_duplicates_and_garbage_are_refused(tmp_path: Path, recwarn:
     (tmp_path / "folder" / "a.jpg").symlink_to("/etc/passwd")
     with pytest.raises(Refusal, match="is a link"):
         open_files(tmp_path / "folder")
-    recwarn.clear()
 
 
 def test_a_zip_entry_that_unpacks_to_more_than_it_says_is_refused(tmp_path: Path) -> None:
