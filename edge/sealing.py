@@ -14,6 +14,7 @@ from edge.evidence import upload_of, write_file
 from edge.outbox import Outbox
 from edge.outbox_rows import Upload
 from edge.signing import SigningKey
+from shell.crash_point import crash_point
 from wire.event import Event, Evidence, Role
 from wire.manifest import Envelope, Manifest, ManifestFile, canonical, tags_of
 from wire.seal import Seal, write_seal
@@ -118,6 +119,7 @@ class Sealer:
                 media_type="application/json",
                 time_ms=sealed_ms,
             )
+            crash_point("seal.after-write")
             yield Sealed(
                 message=message,
                 upload=upload_of(message, ".json"),

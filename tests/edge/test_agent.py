@@ -28,6 +28,7 @@ CRASH_POINTS = (
     "evidence.after-write:2",
     "evidence.after-write:7",
     "upload.after-chunk:2",
+    "seal.after-write:1",
 )
 
 

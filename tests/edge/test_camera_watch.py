@@ -1,5 +1,8 @@
 import asyncio
+import hashlib
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import cast
@@ -52,17 +55,18 @@ _CAMERA = Camera(
 
 
 class _Scripted:
-    """A backend that sees one car, from when it enters to when it leaves."""
+    """A backend that sees cars side by side, from when they enter to when they leave."""
 
     name = "scripted"
 
-    def __init__(self, leaves_s: float = _LEAVES_S) -> None:
-        self._leaves_s = leaves_s
+    def __init__(self, leaves_s: float = _LEAVES_S, cars: int = 1) -> None:
+        self._leaves_s, self._cars = leaves_s, cars
 
     def detect(self, image: object, time_s: float) -> Found:
         del image
         is_there = _ENTERS_S <= time_s < self._leaves_s
-        return Found((Box(50.0, 40.0, 110.0, 90.0, "car", 0.9),) if is_there else ())
+        lefts = [50.0 + 70 * number for number in range(self._cars)] if is_there else []
+        return Found(tuple(Box(left, 40.0, left + 60, 90.0, "car", 0.9) for left in lefts))
 
 
 class _Feed:
@@ -79,7 +83,7 @@ class _Feed:
             await asyncio.Event().wait()
         number = self._numbers.pop(0)
         image = np.zeros((240, 320, 3), np.uint8)
-        image[50:80, 60:100] = 200  # the car, so that there is something to be sharp
+        image[50:80, 60:100] = image[50:80, 130:170] = 200  # cars, so that there is something to be sharp
         return Frame(number / _HZ, 1_700_000_000_000 + number * 1000 // _HZ, image)
 
     async def clip(self, path: Path, start_s: float, end_s: float) -> Clip | None:
@@ -105,7 +109,14 @@ class _Box:
         return self.folder / "evidence"
 
     async def live(
-        self, first: int, last: int, *, killed: bool, has_clips: bool = True, leaves_s: float = _LEAVES_S
+        self,
+        first: int,
+        last: int,
+        *,
+        killed: bool,
+        has_clips: bool = True,
+        leaves_s: float = _LEAVES_S,
+        cars: int = 1,
     ) -> None:
         """Look at some frames; a kill leaves the files as they were after the last of them."""
         outbox = self._open()
@@ -117,7 +128,7 @@ class _Box:
         watch = CameraWatch(
             self._watch,
             cast("CameraFeed", feed),
-            Eyes(_CAMERA, _Scripted(leaves_s)),
+            Eyes(_CAMERA, _Scripted(leaves_s, cars)),
             outbox,
             state,
             folder=self.evidence,
@@ -129,6 +140,7 @@ class _Box:
         )
         task = asyncio.create_task(watch.run())
         await asyncio.wait([task, asyncio.create_task(feed.drained.wait())], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(0)
         outbox.lanes().result(10)
         if killed:
             for suffix in ("", "-wal"):
@@ -231,3 +243,45 @@ def test_a_clip_whose_time_passed_while_the_agent_was_away_is_cut_later(box: _Bo
     _assert_one_whole_event(box)
     (clip,) = (each for each in box.messages() if isinstance(each, Evidence) and each.role == "clip")
     assert clip.time_ms == 1_700_000_000_000 + int(waiting.start_s * 1000)
+
+
+_KILLED = """
+import asyncio, sys
+from pathlib import Path
+import edge.sealing
+import shell.crash_point
+from tests.edge.test_camera_watch import _FRAMES, _Box
+
+folder, seal, target = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+
+def passage(name, seals=[]):
+    seals.append(name)
+    if len(seals) == seal:
+        shell.crash_point._TARGET, shell.crash_point._left = target, 1
+    shell.crash_point.crash_point(name)
+
+edge.sealing.crash_point = passage
+asyncio.run(_Box(folder).live(0, _FRAMES, killed=False, cars=2))
+"""
+
+
+@pytest.mark.parametrize("target", ["seal.after-write", "outbox.before-commit", "outbox.after-commit"])
+@pytest.mark.parametrize("seal", [1, 2])
+def test_a_kill_at_any_step_of_sealing_neither_forks_the_chain_nor_repeats_a_link(
+    seal: int, target: str, box: _Box
+) -> None:
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", _KILLED, str(box.folder), str(seal), target]
+    killed = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
+    assert killed.returncode == 137, killed.stderr
+    asyncio.run(box.live(200, 320, killed=False, cars=2))
+    sealed = [each for each in box.messages() if isinstance(each, Evidence) and each.role == "manifest"]
+    envelopes = [
+        msgspec.json.decode((box.evidence / f"{each.sha256}.json").read_bytes(), type=Envelope) for each in sealed
+    ]
+    links = [msgspec.json.decode(each.manifest, type=Manifest) for each in envelopes]
+    assert [each.number for each in links] == [1, 2]
+    assert [each.previous for each in links] == [None, hashlib.sha256(envelopes[0].manifest).hexdigest()]
+    assert len({each.event_id for each in links}) == 2
+    assert len({each.chain for each in links}) == len({each.key for each in links}) == 1
+    assert len(list(box.evidence.glob("*.json"))) == 2
