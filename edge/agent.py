@@ -13,17 +13,21 @@ import structlog
 
 from edge.broker import Broker
 from edge.camera import CameraFeed
-from edge.camera_watch import CameraState, CameraWatch, state_name
+from edge.camera_state import CameraState
+from edge.camera_watch import CameraWatch, state_name
 from edge.clock import Clock
 from edge.config import Camera
 from edge.day_logs import DayLogs
-from edge.evidence import names_of, sweep
+from edge.evidence import sweep
 from edge.eyes import Eyes
 from edge.inference import open_backend
 from edge.outbox import Outbox
 from edge.outbox_rows import Upload
 from edge.progress import Progress
+from edge.provenance import provenance
+from edge.sealing import Sealer, open_chain
 from edge.setup import Setup
+from edge.signing import open_key
 from edge.uplink import Uplink
 from edge.upload import Uploader, centre_client
 from edge.watch import Watch
@@ -51,10 +55,13 @@ async def run_agent(setup: Setup) -> None:
     broker = Broker(agent, setup.folder)
     # What may be refused is opened before anything runs.
     backends = [await asyncio.to_thread(open_backend, camera.backend) for camera in setup.cameras]
+    facts = {camera.id: await asyncio.to_thread(provenance, camera) for camera in setup.cameras}
+    key = open_key(setup.storage / "keys")
     outbox = Outbox(setup.storage / "outbox.sqlite", agent=agent.id, bytes_max=agent.outbox_bytes_max)
     try:
         states = {camera.id: await _state_of(camera, setup, outbox) for camera in setup.cameras}
         await _sweep(evidence, outbox, states)
+        sealer = Sealer(agent.id, key, await open_chain(outbox), evidence)
         async with centre_client(agent, setup.folder) as client, asyncio.TaskGroup() as tasks:
             cameras = []
             for camera, backend in zip(setup.cameras, backends, strict=True):
@@ -69,12 +76,14 @@ async def run_agent(setup: Setup) -> None:
                     folder=evidence,
                     tick_log=DayLogs(setup.storage / "ticks" / camera.id) if agent.record_ticks else None,
                     clock=clock,
+                    sealer=sealer,
+                    provenance=facts[camera.id],
                     advanced=progress.loop(f"camera {camera.id}"),
                 )
                 cameras.append(watch)
                 tasks.create_task(feed.run())
                 tasks.create_task(watch.run())
-            status = _status(setup, outbox)
+            status = _status(setup, outbox, sealer.public_key)
             tasks.create_task(Uplink(outbox, broker, status, advanced=progress.loop("uplink")).run())
             tasks.create_task(Uploader(outbox, client, evidence, advanced=progress.loop("upload")).run())
             tasks.create_task(_tell_health(setup, outbox, cameras, clock, progress))
@@ -113,11 +122,10 @@ async def _sweep(folder: Path, outbox: Outbox, states: dict[str, CameraState]) -
     if outbox.is_salvaged:
         return  # nobody knows any more which files still wait
     uploads = await asyncio.wrap_future(outbox.uploads())
-    stills = [still for state in states.values() for each in state.stills.values() for still in each]
-    sweep(folder, {upload.path for upload in uploads} | names_of(stills))
+    sweep(folder, {upload.path for upload in uploads}.union(*(state.file_names for state in states.values())))
 
 
-def _status(setup: Setup, outbox: Outbox) -> Status:
+def _status(setup: Setup, outbox: Outbox, public_key: str) -> Status:
     return Status(
         agent=setup.agent.id,
         state="online",
@@ -126,6 +134,7 @@ def _status(setup: Setup, outbox: Outbox) -> Status:
         version=_version(),
         config_sha256=setup.sha256,
         cameras=setup.cards,
+        public_key=public_key,
     )
 
 

@@ -70,3 +70,5 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     version: Label
     config_sha256: Name = ""
     cameras: tuple[CameraCard, ...] = ()
+    public_key: Name = ""
+    """Ed25519, Base64: what this agent's manifests are sealed with."""
