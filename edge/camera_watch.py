@@ -8,10 +8,11 @@ from pathlib import Path
 
 import av.error
 import msgspec
+import numpy as np
 import structlog
 
 from detectors.tick import Tick
-from edge.camera import CameraFeed
+from edge.camera import CameraFeed, Lent
 from edge.clock import Clock
 from edge.config import Camera
 from edge.day_logs import DayLogs
@@ -27,11 +28,13 @@ from edge.evidence import (
     upload_of,
     write_file,
 )
-from edge.eyes import Eyes, tick_of
+from edge.eyes import Sighting, tick_of
 from edge.outbox import Outbox
 from edge.outbox_rows import Upload
 from edge.overlay import jpeg, with_overlay
+from edge.pace import watched_s
 from edge.video import Frame
+from edge.vision import Looks, Passed
 from edge.watch import Watch, WatchState
 from rules.rule_book import Capture
 from wire.batch import Message
@@ -40,11 +43,13 @@ from wire.health import CameraHealth
 from wire.streams import Stream
 
 _LOG = structlog.get_logger()
-_SILENT_S = 2.0
+_ROUND_S = 1.0
+_BLIND_AGAIN_S = 2.0
 _COMMIT_S = 5.0
 """A state that led to nothing is committed no more often; flash wears."""
 _CLIP_PATIENCE_S = 25.0
 _CLIP_TRIES_MAX = 20
+_NO_IMAGE = np.empty((0, 0, 3), np.uint8)
 
 
 class CameraState(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +84,7 @@ class CameraWatch:
         self,
         watch: Watch,
         feed: CameraFeed,
-        eyes: Eyes,
+        vision: Looks,
         outbox: Outbox,
         state: CameraState,
         *,
@@ -89,24 +94,29 @@ class CameraWatch:
         advanced: Callable[[], None],
     ) -> None:
         self._camera: Camera = watch.camera
-        self._watch, self._feed, self._eyes, self._outbox, self._state = watch, feed, eyes, outbox, state
+        self._watch, self._feed, self._vision, self._outbox, self._state = watch, feed, vision, outbox, state
         self._folder, self._tick_log, self._clock, self._advanced = folder, tick_log, clock, advanced
-        self._ticks = self._late_ticks = 0
+        self._ticks = self._late_ticks = self._still_frames = 0
+        self._looking: asyncio.Task[tuple[Lent, Sighting | Passed | None, float] | None] | None = None
+        self._passed_s: float | None = None
+        """When the last picture was taken in which nothing moved, on the camera's clock."""
+        self._seen_s = time.monotonic()
+        self._blind = ""
         self._commit_s = time.monotonic()
         self._asked_s: dict[PendingClip, float] = {}
         """Since when each clip is waited for."""
         self._cutting: tuple[PendingClip, asyncio.Task[Evidence | None]] | None = None
 
     async def run(self) -> None:
-        """Look at every picture that comes, and see to the clips, for ever."""
+        """Look at every picture that comes, say when none does, and see to the clips, for ever."""
         try:
             while True:
                 self._advanced()
-                frame = await self._next_frame()
-                if frame is not None:
-                    await self._look(frame)
+                await self._round()
                 await self._see_to_clips()
         finally:
+            if self._looking is not None:
+                self._looking.cancel()
             if self._cutting is not None:
                 self._cutting[1].cancel()
             self._outbox.put(states=self._blob())
@@ -116,26 +126,78 @@ class CameraWatch:
 
     def health(self) -> CameraHealth:
         """Return how the camera is, with what became of its pictures."""
-        return msgspec.structs.replace(self._feed.health(), ticks=self._ticks, late_ticks=self._late_ticks)
+        health = self._feed.health()
+        if health.state == "live" and self._blind:
+            health = msgspec.structs.replace(health, state="stalled", reason=self._blind)
+        return msgspec.structs.replace(
+            health, ticks=self._ticks, late_ticks=self._late_ticks, still_frames=self._still_frames
+        )
 
-    async def _next_frame(self) -> Frame | None:
+    async def _round(self) -> None:
+        """Wait a while for a picture to be looked at; without one for too long, the camera is blind."""
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
+        await asyncio.wait([self._looking], timeout=_ROUND_S)
+        if self._looking.done():
+            looked, self._looking = self._looking.result(), None
+            if looked is not None:
+                await self._take_in(*looked)
+        since_s = time.monotonic() - self._seen_s
+        if since_s > (_BLIND_AGAIN_S if self._blind else self._feed.due_s):
+            await self._go_blind()
+
+    async def _look(self) -> tuple[Lent, Sighting | Passed | None, float] | None:
+        """Wait for a picture and for its turn; return it, what it shows, and until when its tick is due."""
+        await self._feed.wait()
+        due_s = time.monotonic() + 1 / self._camera.tick_hz
+        async with self._vision.turns.turn(due_s, self._watch.wants(self._state.watch).pace):
+            lent = self._feed.take()
+            if lent is None:
+                return None
+            return lent, await self._vision.look(self._camera.id, lent, self._watch.wants(self._state.watch)), due_s
+
+    async def _take_in(self, lent: Lent, seen: Sighting | Passed | None, due_s: float) -> None:
+        """Make a tick of what a picture shows, unless there is nothing to tell, or the clock has gone on without it."""
+        frame = lent.frame
         try:
-            async with asyncio.timeout(_SILENT_S):
-                return await self._feed.next_frame()
-        except TimeoutError:
-            return None
+            if seen is None or frame.time_s <= self._state.time_s:
+                return
+            self._seen_s, self._blind = time.monotonic(), ""
+            if isinstance(seen, Passed):
+                self._passed_s = frame.time_s
+                self._still_frames += 1
+            else:
+                passed_s = watched_s(self._state.time_s, self._passed_s)
+                await self._step(tick_of(self._camera, frame, seen, self._clock.state(), passed_s), frame)
+                self._late_ticks += time.monotonic() > due_s
+            self._feed.follow(self._watch.wants(self._state.watch).pace, frame.time_s)
+        finally:
+            self._feed.give_back(lent)
 
-    async def _look(self, frame: Frame) -> None:
-        began_s = time.monotonic()
-        sighting = await asyncio.to_thread(self._eyes.look, frame, self._watch.wants(self._state.watch))
-        tick = tick_of(self._camera, frame, sighting, self._clock.state())
+    async def _go_blind(self) -> None:
+        """Make a tick of seeing nothing, so that clocks wait and nobody takes silence for an empty street."""
+        health = self._feed.health()
+        self._blind = "no picture" if health.state != "live" else "no picture was looked at"
+        if health.reason:
+            self._blind = f"{self._blind}: {health.reason}"
+        self._seen_s = time.monotonic()
+        time_s, time_ms = self._feed.now()
+        if time_s <= self._state.time_s:
+            return
+        sighting = Sighting(boxes=(), blind=self._blind)
+        passed_s = watched_s(self._state.time_s, self._passed_s)
+        empty = Frame(time_s, time_ms, _NO_IMAGE)
+        await self._step(tick_of(self._camera, empty, sighting, self._clock.state(), passed_s), None)
+
+    async def _step(self, tick: Tick, frame: Frame | None) -> None:
+        """Step the watch, and commit what comes of it; without a picture there are no stills."""
         if self._tick_log is not None:
             self._tick_log.append(tick)
         state, outputs = self._watch.step(self._state.watch, tick)
         result = _Yield(stills=dict(self._state.stills), clips=list(self._state.clips))
         for output in outputs:
             if isinstance(output, Capture):
-                still = await asyncio.to_thread(self._take_still, frame, output)
+                still = None if frame is None else await asyncio.to_thread(self._take_still, frame, output)
                 if still is not None:
                     result.stills[output.event_id] = (*result.stills.get(output.event_id, ()), still)
             elif isinstance(output, Event):
@@ -144,7 +206,6 @@ class CameraWatch:
                 result.messages.append(("observations", output))
         await self._commit(state, tick, result)
         self._ticks += 1
-        self._late_ticks += time.monotonic() - began_s > 1 / self._camera.tick_hz
 
     def _take_still(self, frame: Frame, capture: Capture) -> Still | None:
         """Write a picture and its explained copy; None if the disk is full: an event without a still is one."""
