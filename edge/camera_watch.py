@@ -160,7 +160,7 @@ class CameraWatch:
         """Make a tick of what a picture shows, unless there is nothing to tell, or the clock has gone on without it."""
         frame = lent.frame
         try:
-            if seen is None or frame.time_s <= self._state.time_s:
+            if seen is None or not self._is_later(frame.time_s):
                 return
             self._seen_s, self._blind = time.monotonic(), ""
             if isinstance(seen, Passed):
@@ -182,12 +182,15 @@ class CameraWatch:
             self._blind = f"{self._blind}: {health.reason}"
         self._seen_s = time.monotonic()
         time_s, time_ms = self._feed.now()
-        if time_s <= self._state.time_s:
+        if not self._is_later(time_s):
             return
         sighting = Sighting(boxes=(), blind=self._blind)
         passed_s = watched_s(self._state.time_s, self._passed_s)
         empty = Frame(time_s, time_ms, _NO_IMAGE)
         await self._step(tick_of(self._camera, empty, sighting, self._clock.state(), passed_s), None)
+
+    def _is_later(self, time_s: float) -> bool:
+        return not self._state.time_ms or time_s > self._state.time_s
 
     async def _step(self, tick: Tick, frame: Frame | None) -> None:
         """Step the watch, and commit what comes of it; without a picture there are no stills."""

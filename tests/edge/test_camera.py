@@ -255,7 +255,7 @@ def test_a_process_that_dies_or_hangs_is_replaced_and_time_goes_on(
             assert clip is not None
             assert held[0] in feed._ring.cut(0, 1e9)
         assert clip.duration_s > after.time_s - before.time_s
-        assert len(decoded(tmp_path / "clip.mp4")) > 10
+        assert len(decoded(tmp_path / "clip.mp4")) >= 10
 
     asyncio.run(scenario())
 
