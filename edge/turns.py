@@ -27,7 +27,7 @@ def first(claims: Iterable[Claim], now_s: float) -> Claim:
     A quiet camera that waits shows its latest picture when its turn comes, so it is its older ones that are dropped.
     """
     claims = list(claims)
-    is_late = any(each.pace != "quiet" and each.deadline_s < now_s for each in claims)
+    is_late = any(each.deadline_s < now_s for each in claims)
 
     def rank(claim: Claim) -> tuple[bool, float]:
         gives_way = is_late and claim.pace == "quiet" and now_s - claim.deadline_s < _PATIENCE_S
