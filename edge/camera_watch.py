@@ -8,9 +8,10 @@ from pathlib import Path
 
 import av.error
 import msgspec
+import numpy as np
 import structlog
 
-from edge.camera import CameraFeed
+from edge.camera import CameraFeed, Lent
 from edge.camera_state import CameraState
 from edge.clock import Clock
 from edge.config import Camera
@@ -23,13 +24,15 @@ from edge.evidence import (
     late_clip,
     upload_of,
 )
-from edge.eyes import Eyes, tick_of
+from edge.eyes import Sighting, tick_of
 from edge.outbox import Outbox
+from edge.pace import watched_s
 from edge.provenance import Facts
 from edge.sealing import Draft, Sealer, manifest_file
 from edge.stills import Pacer
 from edge.telling import Telling
 from edge.video import Frame
+from edge.vision import Looks, Passed
 from edge.watch import Watch
 from rules.rule_book import Capture, Crop
 from wire.event import Event, Evidence
@@ -37,13 +40,15 @@ from wire.health import CameraHealth
 from wire.manifest import ManifestFile
 
 _LOG = structlog.get_logger()
-_SILENT_S = 2.0
+_ROUND_S = 1.0
+_BLIND_AGAIN_S = 2.0
 _COMMIT_S = 5.0
 """A state that led to nothing is committed no more often; flash wears."""
 _CLIP_PATIENCE_S = 25.0
 _CLIP_TRIES_MAX = 20
 _SEAL_PATIENCE_S = 60.0
 """How long a seal waits for the camera's own clock, should the camera be down."""
+_NO_IMAGE = np.empty((0, 0, 3), np.uint8)
 
 
 def state_name(camera_id: str) -> str:
@@ -58,7 +63,7 @@ class CameraWatch:
         self,
         watch: Watch,
         feed: CameraFeed,
-        eyes: Eyes,
+        vision: Looks,
         outbox: Outbox,
         state: CameraState,
         *,
@@ -70,10 +75,15 @@ class CameraWatch:
         advanced: Callable[[], None],
     ) -> None:
         self._camera: Camera = watch.camera
-        self._watch, self._feed, self._eyes, self._outbox, self._state = watch, feed, eyes, outbox, state
+        self._watch, self._feed, self._vision, self._outbox, self._state = watch, feed, vision, outbox, state
         self._folder, self._tick_log, self._clock, self._advanced = folder, tick_log, clock, advanced
         self._sealer, self._provenance, self._pacer = sealer, provenance, Pacer()
-        self._ticks = self._late_ticks = 0
+        self._ticks = self._late_ticks = self._still_frames = 0
+        self._looking: asyncio.Task[tuple[Lent, Sighting | Passed | None, float] | None] | None = None
+        self._passed_s: float | None = None
+        """When the last picture was taken in which nothing moved, on the camera's clock."""
+        self._seen_s = time.monotonic()
+        self._blind = ""
         self._commit_s = time.monotonic()
         self._asked_s: dict[PendingClip, float] = {}
         """Since when each clip is waited for."""
@@ -83,16 +93,16 @@ class CameraWatch:
         self._no_seal_before_s = 0.0
 
     async def run(self) -> None:
-        """Look at every picture that comes, and see to the clips, for ever."""
+        """Look at every picture that comes, say when none does, and see to the clips, for ever."""
         try:
             while True:
                 self._advanced()
-                frame = await self._next_frame()
-                if frame is not None:
-                    await self._look(frame)
+                await self._round()
                 await self._see_to_clips()
                 await self._see_to_seals()
         finally:
+            if self._looking is not None:
+                self._looking.cancel()
             if self._cutting is not None:
                 self._cutting[1].cancel()
             self._outbox.put(states=self._blob())
@@ -102,29 +112,85 @@ class CameraWatch:
 
     def health(self) -> CameraHealth:
         """Return how the camera is, with what became of its pictures."""
-        return msgspec.structs.replace(self._feed.health(), ticks=self._ticks, late_ticks=self._late_ticks)
+        health = self._feed.health()
+        if health.state == "live" and self._blind:
+            health = msgspec.structs.replace(health, state="stalled", reason=self._blind)
+        return msgspec.structs.replace(
+            health, ticks=self._ticks, late_ticks=self._late_ticks, still_frames=self._still_frames
+        )
 
-    async def _next_frame(self) -> Frame | None:
+    async def _round(self) -> None:
+        """Wait a while for a picture to be looked at; without one for too long, the camera is blind."""
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
+        await asyncio.wait([self._looking], timeout=_ROUND_S)
+        if self._looking.done():
+            looked, self._looking = self._looking.result(), None
+            if looked is not None:
+                await self._take_in(*looked)
+        since_s = time.monotonic() - self._seen_s
+        if since_s > (_BLIND_AGAIN_S if self._blind else self._feed.due_s):
+            await self._go_blind()
+
+    async def _look(self) -> tuple[Lent, Sighting | Passed | None, float] | None:
+        """Wait for a picture and for its turn; return it, what it shows, and until when its tick is due."""
+        await self._feed.wait()
+        due_s = time.monotonic() + 1 / self._camera.tick_hz
+        async with self._vision.turns.turn(due_s, self._watch.wants(self._state.watch).pace):
+            lent = self._feed.take()
+            if lent is None:
+                return None
+            return lent, await self._vision.look(self._camera.id, lent, self._watch.wants(self._state.watch)), due_s
+
+    async def _take_in(self, lent: Lent, seen: Sighting | Passed | None, due_s: float) -> None:
+        """Make a tick of what a picture shows, unless there is nothing to tell, or the clock has gone on without it."""
+        frame = lent.frame
         try:
-            async with asyncio.timeout(_SILENT_S):
-                return await self._feed.next_frame()
-        except TimeoutError:
-            return None
+            if seen is None or not self._is_later(frame.time_s):
+                return
+            self._seen_s, self._blind = time.monotonic(), ""
+            if isinstance(seen, Passed):
+                self._passed_s = frame.time_s
+                self._still_frames += 1
+            else:
+                passed_s = watched_s(self._state.time_s, self._passed_s)
+                await self._step(frame, seen, passed_s)
+                self._late_ticks += time.monotonic() > due_s
+            self._feed.follow(self._watch.wants(self._state.watch).pace, frame.time_s)
+        finally:
+            self._feed.give_back(lent)
 
-    async def _look(self, frame: Frame) -> None:
-        began_s = time.monotonic()
-        sighting = await asyncio.to_thread(self._eyes.look, frame, self._watch.wants(self._state.watch))
+    async def _go_blind(self) -> None:
+        """Make a tick of seeing nothing, so that clocks wait and nobody takes silence for an empty street."""
+        health = self._feed.health()
+        self._blind = "no picture" if health.state != "live" else "no picture was looked at"
+        if health.reason:
+            self._blind = f"{self._blind}: {health.reason}"
+        self._seen_s = time.monotonic()
+        time_s, time_ms = self._feed.now()
+        if not self._is_later(time_s):
+            return
+        sighting = Sighting(boxes=(), blind=self._blind)
+        passed_s = watched_s(self._state.time_s, self._passed_s)
+        await self._step(Frame(time_s, time_ms, _NO_IMAGE), sighting, passed_s)
+
+    def _is_later(self, time_s: float) -> bool:
+        return not self._state.time_ms or time_s > self._state.time_s
+
+    async def _step(self, frame: Frame, sighting: Sighting, passed_s: float) -> None:
+        """Step the watch, and commit what comes of it; without a picture there are no stills."""
         clock = self._clock.read()
-        tick = tick_of(self._camera, frame, sighting, clock.state)
+        tick = tick_of(self._camera, frame, sighting, clock.state, passed_s)
         if self._tick_log is not None:
             self._tick_log.append(tick)
         state, outputs = self._watch.step(self._state.watch, tick)
         told = Telling(self._camera, self._folder, self._state)
         for output in outputs:
             if isinstance(output, Capture):
-                await asyncio.to_thread(told.keep_still, frame, output, tick)
+                if frame.image.size:
+                    await asyncio.to_thread(told.keep_still, frame, output, tick)
             elif isinstance(output, Crop):
-                if self._pacer.is_due(output.event_id, tick.time_s):
+                if frame.image.size and self._pacer.is_due(output.event_id, tick.time_s):
                     await asyncio.to_thread(told.keep_closeup, frame, output, tick)
             elif isinstance(output, Event):
                 event = msgspec.structs.replace(output, facts=output.facts | self._provenance | clock.facts)
@@ -133,7 +199,6 @@ class CameraWatch:
                 told.messages.append(("observations", output))
         await self._commit(told.state(state, tick), told)
         self._ticks += 1
-        self._late_ticks += time.monotonic() - began_s > 1 / self._camera.tick_hz
 
     async def _commit(self, after: CameraState, told: Telling) -> None:
         """Write messages, uploads and the state they came of in one transaction; delete the files of no event."""

@@ -14,6 +14,7 @@ from detectors.parking import Parking
 from detectors.site import PlaceType
 from detectors.spills import Spills
 from detectors.stalls import Stalls
+from edge.pace import Pacing
 from rules.hours import Allowance, Hours
 from rules.setting import Terms
 from wire.identifiers import Id, Sha256
@@ -93,8 +94,14 @@ class Camera(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Play a file again and again."""
     size: tuple[Annotated[int, Meta(ge=64, le=8192)], Annotated[int, Meta(ge=64, le=8192)]]
     """Width and height that the polygons are drawn in; a stream of another size is scaled to it."""
-    decode: Literal["full", "keyframe"] = "full"
+    decode: Literal["full", "keyframe", "auto"] = "full"
+    """full: every picture. keyframe: key frames only. auto: key frames, as long as they come at least every 2.5 s, and
+    every picture while a truck passes."""
     tick_hz: Annotated[float, Meta(gt=0, le=10)] = 2.0
+    look: Literal["paced", "always"] = "paced"
+    """paced: while nothing moves the model looks at few of the pictures (see `pacing`). always: at every one. The
+    `motion` backend always does."""
+    pacing: Pacing = Pacing()
     backend: Onnx | Motion
     parking: Parking = Parking()
     stalls: Stalls = Stalls()

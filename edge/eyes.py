@@ -8,7 +8,7 @@ from detectors.tick import Box, Tick
 from detectors.view import View
 from detectors.wants import Corners, Look, Wants
 from edge.config import Camera
-from edge.inference import Backend
+from edge.inference import Backend, Found
 from edge.video import Frame
 from wire.clock import ClockState
 
@@ -32,19 +32,37 @@ class Eyes:
     def __init__(self, camera: Camera, backend: Backend) -> None:
         self.camera, self.backend = camera, backend
 
-    def look(self, frame: Frame, wants: Wants) -> Sighting:  # noqa: ARG002
-        """Return what a picture shows, and answers to what the detectors ask of it."""
-        found = self.backend.detect(frame.image, frame.time_s)
-        return Sighting(boxes=found.boxes, blind=found.blind)
+    def look(self, frame: Frame, wants: Wants, places: tuple[Corners, ...] = ()) -> Sighting:
+        """Return what a picture shows, and answers to what the detectors ask of it.
+
+        ``places`` are all that the model need look at; if there are none, it looks at the whole picture. The picture
+        is only lent: what is to be remembered of it must be copied.
+        """
+        del wants
+        found, regions = self._find(frame, places)
+        return Sighting(boxes=found.boxes, blind=found.blind, regions=regions)
+
+    def glance(self, frame: Frame) -> None:
+        """Feed a picture that the model does not look at to the senses that need every one."""
+
+    def _find(self, frame: Frame, places: tuple[Corners, ...]) -> tuple[Found, tuple[Corners, ...]]:
+        """Return what the backend finds, and which regions it looked at; none for the whole picture."""
+        del (
+            places
+        )  # here `edge.inference.mosaic.look(self.backend, frame.image, places)` is to be asked, if there are any
+        return self.backend.detect(frame.image, frame.time_s), ()
 
 
-def tick_of(camera: Camera, frame: Frame, sighting: Sighting, clock: ClockState = "unsynced") -> Tick:
-    """Return the tick that a picture and what it shows are."""
+def tick_of(
+    camera: Camera, frame: Frame, sighting: Sighting, clock: ClockState = "unsynced", watched_s: float = 0.0
+) -> Tick:
+    """Return the tick that a picture and what it shows are, after so many seconds in which nothing moved."""
     return Tick(
         camera=camera.id,
         time_s=frame.time_s,
         time_ms=frame.time_ms,
         size=camera.size,
         clock=clock,
+        watched_s=watched_s,
         **msgspec.structs.asdict(sighting),
     )

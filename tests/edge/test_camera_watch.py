@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from detectors.tick import Box
-from edge.camera import CameraFeed
+from detectors.wants import Pace, Wants
+from edge.camera import CameraFeed, Lent
 from edge.camera_state import CameraState
 from edge.camera_watch import CameraWatch, state_name
 from edge.clip import Clip
@@ -20,14 +21,16 @@ from edge.clock import Clock
 from edge.config import Camera, Motion, Zone
 from edge.day_logs import DayLogs
 from edge.evidence import sweep
-from edge.eyes import Eyes
+from edge.eyes import Eyes, Sighting
 from edge.inference import Found
 from edge.outbox import Outbox
 from edge.rule_files import read_book
 from edge.sealing import Sealer, open_chain
 from edge.signing import open_key
 from edge.tick_log import read_ticks
+from edge.turns import Turns
 from edge.video import Frame
+from edge.vision import Passed
 from edge.watch import Watch
 from wire.batch import Message, decode
 from wire.event import Event, Evidence
@@ -69,22 +72,56 @@ class _Scripted:
         return Found(tuple(Box(left, 40.0, left + 60, 90.0, "car", 0.9) for left in lefts))
 
 
+class _Here:
+    """Looks in the test's own process; every third picture is passed over if the test wants it so, or none is seen."""
+
+    def __init__(self, eyes: Eyes, *, passes: bool = False, sees: bool = True) -> None:
+        self.turns = Turns()
+        self._eyes, self._passes, self._sees = eyes, passes, sees
+        self._count = 0
+
+    async def look(self, camera: str, lent: Lent, wants: Wants) -> Sighting | Passed | None:
+        assert camera == "cam-1"
+        self._count += 1
+        if self._passes and self._count % 3:
+            return Passed()
+        return self._eyes.look(lent.frame, wants) if self._sees else None
+
+
 class _Feed:
     """Frames from a list, as quickly as they are looked at; clips as the test wants them."""
+
+    due_s = 3.0
 
     def __init__(self, first: int, last: int, *, has_clips: bool = True) -> None:
         self.drained = asyncio.Event()
         self._numbers = list(range(first, last))
         self._has_clips = has_clips
+        self.time_s, self.time_ms = 0.0, 1_700_000_000_000
+        self.given_back: list[int] = []
+        self.paces: list[Pace] = []
 
-    async def next_frame(self) -> Frame:
+    async def wait(self) -> None:
         if not self._numbers:
             self.drained.set()
             await asyncio.Event().wait()
+
+    def take(self) -> Lent:
         number = self._numbers.pop(0)
+        self.time_s, self.time_ms = number / _HZ, 1_700_000_000_000 + number * 1000 // _HZ
         image = np.zeros((240, 320, 3), np.uint8)
         image[50:80, 60:100] = image[50:80, 130:170] = 200  # cars, so that there is something to be sharp
-        return Frame(number / _HZ, 1_700_000_000_000 + number * 1000 // _HZ, image)
+        return Lent(Frame(self.time_s, self.time_ms, image), number)
+
+    def give_back(self, lent: Lent) -> None:
+        self.given_back.append(lent.slot)
+
+    def follow(self, pace: Pace, time_s: float) -> None:
+        assert time_s == self.time_s
+        self.paces.append(pace)
+
+    def now(self) -> tuple[float, int]:
+        return self.time_s + 2.0, self.time_ms + 2000
 
     async def clip(self, path: Path, start_s: float, end_s: float) -> Clip | None:
         if not self._has_clips:
@@ -117,7 +154,8 @@ class _Box:
         has_clips: bool = True,
         leaves_s: float = _LEAVES_S,
         cars: int = 1,
-    ) -> None:
+        passes: bool = False,
+    ) -> _Feed:
         """Look at some frames; a kill leaves the files as they were after the last of them."""
         outbox = self._open()
         blob = outbox.state(state_name("cam-1")).result(10)
@@ -128,7 +166,7 @@ class _Box:
         watch = CameraWatch(
             self._watch,
             cast("CameraFeed", feed),
-            Eyes(_CAMERA, _Scripted(leaves_s, cars)),
+            _Here(Eyes(_CAMERA, _Scripted(leaves_s, cars)), passes=passes),
             outbox,
             state,
             folder=self.evidence,
@@ -152,6 +190,7 @@ class _Box:
         if killed:
             self._outbox_path = (self.folder / "copy.sqlite").rename(self.folder / f"killed-at-{last}.sqlite")
             (self.folder / "copy.sqlite-wal").rename(f"{self._outbox_path}-wal")
+        return feed
 
     def messages(self) -> list[Message]:
         outbox = self._open()

@@ -1,0 +1,1 @@
+"""Senses: the work on pixels, one kind in each module; the eyes are composed of them."""
