@@ -8,9 +8,14 @@ from functools import cached_property
 import msgspec
 import numpy as np
 
-from detectors.geometry import FOOTPRINT, Floats, Point
+from detectors.geometry import FOOTPRINT, Floats, Point, base_points
 
 Matrix = tuple[float, float, float, float, float, float, float, float, float]
+
+_CAR_M = 4.5
+_BREADTH = 0.4
+"""Of a car, as a share of its length."""
+_ROUNDS = 12
 
 
 class Ground(msgspec.Struct, frozen=True, dict=True):
@@ -129,6 +134,30 @@ class Ground(msgspec.Struct, frozen=True, dict=True):
         there = np.roll(here, -1, axis=-2)
         areas: Floats = np.abs(np.sum(here[..., 0] * there[..., 1] - there[..., 0] * here[..., 1], axis=-1)) / 2
         return areas
+
+    def vehicle_lengths(self, boxes: Floats, heading: Point) -> Floats:
+        """Return how long vehicles that head along ``heading`` (metres) are, by their boxes [N, 4]; metres, shape [N].
+
+        A rectangle 0.4 times as broad as it is long is laid on the road and moved and stretched until its picture has
+        the left, right and lower edge of the box. What stands above the road is left out, so it comes out some per cent
+        long; so does a hatchback, and a bus short, by their breadth.
+
+        >>> ground = Ground((0.1, 0, 0, 0, 0.1, 0, 0, 0, 1))
+        >>> ground.vehicle_lengths(np.array([(10.0, 80.0, 55.0, 95.0)]), (1.0, 0.0)).round(6).tolist()
+        [4.5]
+        """
+        along = np.array(heading, dtype=np.float64) / np.hypot(*heading)
+        across = np.array((-along[1], along[0])) * _BREADTH
+        shape = np.stack((along + across, along - across, -along - across, across - along)) / 2
+        bases = base_points(boxes)
+        here = middles = self.metres(bases)
+        lengths: Floats = np.full(len(boxes), _CAR_M)
+        for _ in range(_ROUNDS):
+            seen = self.pixels(middles[:, None] + lengths[:, None, None] * shape)
+            low, high = seen.min(axis=1), seen.max(axis=1)
+            lengths = lengths * (boxes[:, 2] - boxes[:, 0]) / np.maximum(high[:, 0] - low[:, 0], 1e-6)
+            middles = middles + here - self.metres(np.stack(((low[:, 0] + high[:, 0]) / 2, high[:, 1]), axis=1))
+        return lengths
 
     def _slopes(self, points: Floats) -> Floats:
         """Return the derivative of metres by pixels, shape [..., 2, 2]: rows are X and Y, columns x and y."""
