@@ -11,7 +11,7 @@ from edge.video import Image
 Colour = tuple[int, int, int]
 _Area = tuple[int, int, int, int]
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_WIDTH_MIN = 960
+_WIDTH_MIN = 1500
 """Smaller pictures are enlarged, so that what is written on them can be read."""
 
 
@@ -54,14 +54,16 @@ class Sheet:
         (width, height), _ = cv2.getTextSize(text, _FONT, scale, self.unit)
         x = int(np.clip(point[0] * self.factor + 6 * self.unit, 0, max(0, self.canvas.shape[1] - width)))
         y = int(np.clip(point[1] * self.factor - 4 * self.unit, height, self.canvas.shape[0] - 2))
-        taken = (x, y - height, x + width, y)
+        taken = (x - 2, y - height - 2, x + width + 2, y + 4)
         for _ in range(8):
             if not any(_touch(taken, other) for other in self._written):
                 break
-            y += height + 3
-            taken = (x, y - height, x + width, y)
+            y += height + 7
+            taken = (x - 2, y - height - 2, x + width + 2, y + 4)
         self._written.append(taken)
-        cv2.putText(self.canvas, text, (x, y), _FONT, scale, (0, 0, 0), 3 * self.unit, cv2.LINE_AA)
+        # Words stand on a darkened ground: an outline would be wider than they are in some versions of OpenCV.
+        left, top, right, bottom = (max(0, each) for each in (x - 2, y - height - 2, x + width + 2, y + 4))
+        self.canvas[top:bottom, left:right] //= 3
         cv2.putText(self.canvas, text, (x, y), _FONT, scale, colour, self.unit, cv2.LINE_AA)
 
     def captioned(self, lines: Sequence[tuple[str, Colour]]) -> Image:
