@@ -9,18 +9,19 @@ import msgspec
 from msgspec import Meta
 
 from config.document import ConfigError, Document
+from detectors.geometry import Point
 from detectors.health import Health
 from detectors.parking import Parking
 from detectors.site import PlaceType
 from detectors.spills import Spills
 from detectors.stalls import Stalls
+from edge.calibration import Calibration, refuse_horizon, survey
 from edge.pace import Pacing
 from rules.hours import Allowance, Hours
 from rules.setting import Terms
 from wire.identifiers import Id, Sha256
 from wire.values import Label
 
-Point = tuple[float, float]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -42,6 +43,8 @@ class Zone(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = None
     parameters: dict[str, float] = {}
     """Values for the rules' parameters that differ in this zone, for example ``limit_s: 30``."""
+    evidence: bool = True
+    """Whether what happens here may serve as evidence; if not, its events say ``fit_for_evidence: false``."""
     by_label: dict[Label, dict[str, float]] = {}
     """The same for some labels only: ``bus: {limit_s: 600}``."""
     hours: tuple[Hours, ...] | None = None
@@ -84,6 +87,19 @@ class Motion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """After about this long a thing that stands still is taken for street."""
 
 
+class Plates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How plates are read."""
+
+    country: Literal["cn", "any"] = "cn"
+    """``cn``: plates by GA 36-2018, all else is refused; ``any``: four to nine letters and figures."""
+    confidence_min: Share = 0.8
+    """A plate that is less sure is told as an empty text, with its confidence."""
+    readings_min: Annotated[int, Meta(ge=1, le=10)] = 2
+    """How many pictures of a stay must show the same plate."""
+    again_s: Annotated[float, Meta(ge=1, le=3_600, extra_json_schema={"unit": "s"})] = 5.0
+    """A vehicle that stands is read no more often than this."""
+
+
 class Camera(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One camera; `source` is an `rtsp://` URL or a file."""
 
@@ -111,6 +127,10 @@ class Camera(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """IANA name of the place's time zone, in which the hours of rules are told."""
     position: tuple[Annotated[float, Meta(ge=-90, le=90)], Annotated[float, Meta(ge=-180, le=180)]] | None = None
     """WGS-84 latitude and longitude, degrees."""
+    calibration: Calibration | None = None
+    """Points of the road that were measured; with it detectors reckon in metres. See docs/calibration.md."""
+    plates: Plates | None = None
+    """Read the plates of vehicles that stand where they may not; needs the extra ``plates``. Off when left out."""
     ring_s: Annotated[float, Meta(ge=10, le=600)] = 60.0
     """How much compressed video is kept in memory for clips, seconds."""
     zones: Annotated[tuple[Zone, ...], Meta(min_length=1)]
@@ -162,6 +182,10 @@ def read_camera(path: Path) -> Camera:
                     )
         if _area(zone.polygon) < 1:
             raise document.error(f"zones[{number}].polygon", "expected an area, got a line or a point")
+    try:
+        _refuse_calibration(camera)
+    except ConfigError as error:
+        raise document.error(error.key, error.problem, error.suggestion) from error
     return camera
 
 
@@ -176,6 +200,14 @@ def read_agent(path: Path) -> Agent:
             close = difflib.get_close_matches(scheme, schemes, n=1) or [schemes[0]]
             raise document.error(key, f"expected a URL that begins with {close[0]}://, got {url!r}")
     return agent
+
+
+def _refuse_calibration(camera: Camera) -> None:
+    """Refuse points that give no plane, or one on which a zone would reach the sky; raise ConfigError."""
+    if camera.calibration is not None:
+        result = survey(camera.calibration, camera.size)
+        for number, zone in enumerate(camera.zones):
+            refuse_horizon(result, zone.polygon, f"zones[{number}].polygon")
 
 
 def _document(path: Path) -> Document:

@@ -9,12 +9,12 @@ import msgspec
 
 from detectors.health import HealthState
 from detectors.parking import Ledger
-from detectors.site import Place, Site
 from detectors.spills import SpillLedger
 from detectors.stalls import StallLedger
 from detectors.tick import Tick
 from detectors.wants import Pace, Wants
 from edge.config import Camera
+from edge.site import evidence_facts, site_of
 from rules.rule_book import Book, BookState, Capture, Crop, Ended, Started
 from wire.event import Event
 from wire.holding import Holding
@@ -65,9 +65,7 @@ class Watch:
         self.camera, self.book = camera, book
         gap_s = max(camera.parking.max_gap_s, _TICKS_A_GAP / camera.tick_hz)
         self._parking = msgspec.structs.replace(camera.parking, max_gap_s=gap_s)
-        self._site = Site(
-            tuple(Place(zone.id, zone.polygon, zone.lane, zone.type, zone.direction) for zone in camera.zones)
-        )
+        self._site, self._evidence_facts = site_of(camera), evidence_facts(camera)
         self._settings = {
             zone.id: book.settings(
                 zone.type,
@@ -163,6 +161,7 @@ class Watch:
                 "blind_s": round(held.blind_s, 3),
                 "visible_share": round(held.visible_share, 3),
                 **_own_facts(held),
+                **self._evidence_facts.get(held.zone, {}),
                 "book_sha256": self._book_sha256,
                 **({"rule_sha256": rule.sha256} if rule else {}),
             },
