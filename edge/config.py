@@ -3,6 +3,7 @@
 import difflib
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import msgspec
 from msgspec import Meta
@@ -13,6 +14,8 @@ from detectors.parking import Parking
 from detectors.site import PlaceType
 from detectors.spills import Spills
 from detectors.stalls import Stalls
+from rules.hours import Allowance, Hours
+from rules.setting import Terms
 from wire.identifiers import Id, Sha256
 from wire.values import Label
 
@@ -38,6 +41,17 @@ class Zone(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = None
     parameters: dict[str, float] = {}
     """Values for the rules' parameters that differ in this zone, for example ``limit_s: 30``."""
+    by_label: dict[Label, dict[str, float]] = {}
+    """The same for some labels only: ``bus: {limit_s: 600}``."""
+    hours: tuple[Hours, ...] | None = None
+    """When the rules hold here, instead of the rules' own hours."""
+    allow: tuple[Allowance, ...] | None = None
+    """Who may stand here all the same, instead of the rules' own list."""
+
+    @property
+    def terms(self) -> Terms:
+        """What the zone says of the rules."""
+        return Terms(parameters=self.parameters, by_label=self.by_label, hours=self.hours, allow=self.allow)
 
 
 class Onnx(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="onnx", tag_field="kind"):
@@ -86,6 +100,8 @@ class Camera(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     stalls: Stalls = Stalls()
     spills: Spills = Spills()
     health: Health = Health()
+    time_zone: str = "Asia/Shanghai"
+    """IANA name of the place's time zone, in which the hours of rules are told."""
     position: tuple[Annotated[float, Meta(ge=-90, le=90)], Annotated[float, Meta(ge=-180, le=180)]] | None = None
     """WGS-84 latitude and longitude, degrees."""
     ring_s: Annotated[float, Meta(ge=10, le=600)] = 60.0
@@ -119,6 +135,12 @@ def read_camera(path: Path) -> Camera:
     """Read and check one camera file; raise ConfigError."""
     document = _document(path)
     camera = document.read(Camera)
+    try:
+        ZoneInfo(camera.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        close = difflib.get_close_matches(camera.time_zone, sorted(available_timezones()), n=1)
+        suggestion = f"did you mean {close[0]!r}?" if close else "for example 'Asia/Shanghai' or 'Europe/Berlin'"
+        raise document.error("time_zone", f"no IANA time zone: {camera.time_zone!r}", suggestion) from None
     width, height = camera.size
     for number, zone in enumerate(camera.zones):
         if any(other.id == zone.id for other in camera.zones[:number]):

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import get_args
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -63,7 +64,11 @@ class Watch:
         )
         self._settings = {
             zone.id: book.settings(
-                zone.type, zone.parameters, source=f"camera {camera.id}", key=f"zones[{number}].parameters"
+                zone.type,
+                zone.terms,
+                source=f"camera {camera.id}",
+                key=f"zones[{number}]",
+                time_zone=ZoneInfo(camera.time_zone),
             )
             for number, zone in enumerate(camera.zones)
         }
@@ -120,7 +125,10 @@ class Watch:
 
     def _event(self, outcome: Started | Ended, tick: Tick) -> Event:
         held, rule = outcome.held, self._rules.get(outcome.rule)
-        parameters = dict(self._settings.get(held.zone, ())).get(rule, {}) if rule else {}
+        resumes = outcome.resumes if isinstance(outcome, Started) else None
+        parameters = next(
+            (each.values(held.label) for each in self._settings.get(held.zone, ()) if each.rule is rule), {}
+        )
         return Event(
             id=outcome.event_id,
             phase="start" if isinstance(outcome, Started) else "end",
@@ -139,7 +147,8 @@ class Watch:
             label=held.label,
             confidence=round(min(max(held.confidence, 0.0), 1.0), 3),
             position=self.camera.position,
-            expects=rule.expects if rule else (),
+            expects=("arrival",) if resumes else rule.expects if rule else (),
+            resumes=resumes,
             facts={
                 **parameters,
                 "dwell_s": round(held.dwell_s, 3),

@@ -114,6 +114,8 @@ def _event_ids(parcels: Iterable[Parcel]) -> set[str]:
         for _, message in parcel.opened.messages:
             if isinstance(message, Event):
                 found.add(message.id)
+                if message.resumes:
+                    found.add(message.resumes)
             elif isinstance(message, Evidence):
                 found.add(message.event_id)
     return found

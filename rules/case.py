@@ -52,7 +52,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a case's timeline."""
 
-    what: Literal["opened", "merged", "ended"]
+    what: Literal["opened", "merged", "resumed", "ended"]
     time_ms: int
     event_id: str
 
@@ -61,7 +61,7 @@ def step(known: Iterable[Case], agent: str, event: Event) -> tuple[Case, tuple[E
     """Return the case that ``event`` belongs to as it is afterwards, and what to write into its timeline.
 
     Args:
-        known: the cases that hold this event id, and those of its camera that have not ended.
+        known: the cases that hold this event id or the one it resumes, and those of its camera that have not ended.
         agent: who sent the event; an agent can change its own cases only.
         event: an end may come before its start, or without one.
     """
@@ -72,6 +72,8 @@ def step(known: Iterable[Case], agent: str, event: Event) -> tuple[Case, tuple[E
             continue
         if event.id in case.event_ids:
             return _take(case, event)
+        if event.resumes in case.event_ids:
+            return _resume(case, event)
         if event.phase == "start" and _is_open_for(case, event):
             overlap = overlap_of(_in_shares(case.bbox, case.size), _in_shares(event.bbox, event.size))
             if overlap >= best:
@@ -156,6 +158,19 @@ def _merge(case: Case, event: Event) -> tuple[Case, tuple[Entry, ...]]:
         expects=_both(case.expects, event.expects),
     )
     return merged, (Entry(what="merged", time_ms=event.time_ms, event_id=event.id),)
+
+
+def _resume(case: Case, event: Event) -> tuple[Case, tuple[Entry, ...]]:
+    """Return a case that goes on: what had left came back, or had only moved by less than its length."""
+    resumed = msgspec.structs.replace(
+        case,
+        event_ids=case.event_ids | {event.id},
+        end_ms=None if event.phase == "start" else _end_ms(event),
+        expects=_both(case.expects, event.expects),
+        bbox=event.bbox,
+    )
+    entries = [Entry(what="resumed", time_ms=event.time_ms, event_id=event.id)]
+    return resumed, (*entries, _ended(event)) if event.phase == "end" else tuple(entries)
 
 
 def _end_ms(event: Event) -> int | None:

@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+from datetime import datetime
 from typing import Annotated, Literal, get_type_hints
 
 import msgspec
@@ -9,12 +10,14 @@ from msgspec import Meta
 
 from config.document import Document
 from rules.expression import Expression, Value
+from rules.hours import Allowance, Hours
 from wire.event import Phase, Role
 from wire.holding import Holding
 from wire.identifiers import Id
 from wire.spill import Spill
 from wire.stall import Stall
 from wire.stay import Stay
+from wire.values import Label
 
 Still = Literal["arrival", "middle", "limit"]
 Parameters = dict[str, float]
@@ -40,6 +43,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     note: str
     parameters: Parameters = {}
+    begins: datetime | None = None
+    """The local time at ``time_s`` 0, for rules with hours: 2026-11-24T06:59:00."""
     series: Annotated[tuple[dict[str, Value], ...], Meta(min_length=1)]
     """Fields of the holding at one instant after another; what a row leaves out stays as it was."""
     phases: tuple[tuple[float, Phase], ...]
@@ -54,8 +59,16 @@ class RuleFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     watches: Literal["stay", "stall", "spill"]
     zone_types: Annotated[tuple[Literal["no_parking", "stall", "storefront", "lane"], ...], Meta(min_length=1)]
     parameters: dict[Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{1,40}$(?!\n)")], Parameter] = {}
+    by_label: dict[Label, Parameters] = {}
+    """Parameters that are others for some labels: ``bus: {limit_s: 600}``."""
+    hours: tuple[Hours, ...] = ()
+    """When the rule holds, in the camera's time zone; always if left out. Time outside of them does not count."""
+    allow: tuple[Allowance, ...] = ()
+    """Who may stand there all the same; that time does not count either."""
+    yields_to: tuple[Id, ...] = ()
+    """Rules that come first: what one of them has raised, this one does not raise again."""
     when: str
-    """The event starts when this holds; it ends when the vehicle has left."""
+    """The event starts when this holds; it ends when what is watched has gone."""
     unless: str = "false"
     """The event does not start while this holds."""
     stills: dict[Still, Annotated[float, Meta(ge=0, le=1)]] = {}
@@ -78,6 +91,10 @@ class Rule:
         kinds = self.names | dict.fromkeys(self.file.parameters, float)
         self._when = Expression(self.document, "when", self.file.when, kinds)
         self._unless = Expression(self.document, "unless", self.file.unless, kinds)
+        for label, given in self.file.by_label.items():
+            for name, value in given.items():
+                if refused := self.refusal(name, value):
+                    raise self.document.error(f"by_label.{label}.{name}", *refused)
         for number, trial in enumerate(self.file.tests):
             self._check_trial(f"tests[{number}]", trial)
 

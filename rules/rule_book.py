@@ -1,21 +1,29 @@
-"""Book: all the rules of an agent, stepped together over stays; pure, so live, replay and tests are one."""
+"""Book: all the rules of an agent, stepped together over holdings; pure, so live, replay and tests are one."""
 
+import difflib
 from collections.abc import Iterable, Mapping
+from datetime import UTC, tzinfo
+from graphlib import CycleError, TopologicalSorter
+from typing import cast
 
 import msgspec
 
 from config.document import ConfigError
-from rules.rule import Parameters, Rule, Still, Trial
+from rules.rule import Rule, Still, Trial
+from rules.setting import Setting, Terms, setting_of
 from wire.event import Phase
 from wire.holding import Holding
 from wire.identifiers import uuid7_of
 
-Settings = tuple[tuple[Rule, Parameters], ...]
-"""The rules that watch a zone, each with the values of its parameters there."""
+Settings = tuple[Setting, ...]
+"""The rules that watch a zone, in the order of their names."""
+
+_RESUME_S = 900.0
+"""For how long the events of what has gone are remembered; detectors resume nothing that was away for longer."""
 
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
-    """Take this still now: it belongs to the event that may come of the stay."""
+    """Take this still now: it belongs to the event that may come of what is held."""
 
     event_id: str
     held: Holding
@@ -23,16 +31,18 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
-    """A stay has become an event."""
+    """What is held has become an event."""
 
     event_id: str
     held: Holding
     rule: str
     kind: str
+    resumes: str | None = None
+    """The ended event that goes on with this one."""
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """The vehicle of an event has left."""
+    """What an event was raised for has gone."""
 
     event_id: str
     held: Holding
@@ -44,73 +54,152 @@ Outcome = Capture | Started | Ended
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one rule remembers of one stay."""
+    """What one rule remembers of one holding."""
 
     event_id: str
     kind: str
     captured: tuple[Still, ...] = ()
     is_raised: bool = False
+    is_free: bool = False
+    """It may stand now: outside of the rule's hours, or allowed."""
+    free_s: float = 0.0
+    """Dwell that does not count, since it might stand ..."""
+    free_until_s: float = 0.0
+    """... until then."""
+
+
+class Gone(msgspec.Struct, frozen=True, array_like=True):
+    """The events of something that has gone, should it come back."""
+
+    time_s: float
+    events: dict[str, str]
+    """By rule."""
 
 
 class BookState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a book remembers of one camera; it encodes."""
 
     watched: dict[str, dict[str, Watched]] = {}
-    """By stay, then by rule."""
+    """By holding, then by rule."""
+    gone: dict[str, Gone] = {}
+    """By holding."""
 
 
 class Book:
     """Rules, none with the name of another."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        """Take the rules in the order of their names; raise ConfigError if a name is there twice."""
+        """Take the rules in the order of their names, each after those that it yields to.
+
+        Raises ConfigError if a name is there twice, or a rule yields to one that is not there or to itself.
+        """
         self.rules = tuple(sorted(rules, key=lambda rule: (rule.file.name, rule.document.source)))
         for rule, other in zip(self.rules, self.rules[1:], strict=False):
             if rule.file.name == other.file.name:
                 raise other.document.error("name", f"{rule.document.source} has the name {rule.file.name!r} already")
+        self.rules = _in_turn(self.rules)
 
-    def settings(self, zone_type: str, given: Parameters, *, source: str, key: str) -> Settings:
+    def settings(self, zone_type: str, terms: Terms, *, source: str, key: str, time_zone: tzinfo = UTC) -> Settings:
         """Return the rules for a zone. Raise ConfigError, naming source and key, for a parameter none of them takes."""
         rules = [rule for rule in self.rules if zone_type in rule.file.zone_types]
-        for name, value in given.items():
-            refusals = [rule.refusal(name, value) for rule in rules if name in rule.file.parameters or len(rules) == 1]
-            problem = next(filter(None, refusals), None) if refusals else ("unknown parameter", "no rule here takes it")
-            if problem:
-                raise ConfigError(source, 0, f"{key}.{name}", *problem)
-        return tuple((rule, rule.values(given)) for rule in rules)
+        named = {f"{key}.parameters": terms.parameters}
+        named |= {f"{key}.by_label.{label}": given for label, given in terms.by_label.items()}
+        for where, given in named.items():
+            for name, value in given.items():
+                if problem := _refusal(rules, name, value):
+                    raise ConfigError(source, 0, f"{where}.{name}", *problem)
+        return tuple(setting_of(rule, terms, time_zone) for rule in rules)
 
     @staticmethod
     def step(
         state: BookState, holdings: Iterable[Holding], zones: Mapping[str, Settings]
     ) -> tuple[BookState, list[Outcome]]:
         """Return the state after these holdings, and what comes of them; ``zones`` are the settings by zone."""
-        watched, outcomes = dict(state.watched), list[Outcome]()
+        watched, gone, outcomes = dict(state.watched), state.gone, list[Outcome]()
         for held in holdings:
             before = watched.get(held.id, {})
             if held.has_left:
                 watched.pop(held.id, None)
                 # Whoever was told of the start is told of the end, also when the rule has gone from the book.
+                ended = {name: each for name, each in before.items() if each.is_raised}
                 outcomes += [
-                    Ended(event_id=each.event_id, held=held, rule=name, kind=each.kind)
-                    for name, each in before.items()
-                    if each.is_raised
+                    Ended(event_id=each.event_id, held=held, rule=name, kind=each.kind) for name, each in ended.items()
                 ]
+                if ended:
+                    gone = _remembered(gone, held, {name: each.event_id for name, each in ended.items()})
                 continue
             after = dict(before)
-            for rule, parameters in zones.get(held.zone, ()):
+            resumed = gone[held.resumes].events if not before and held.resumes in gone else {}
+            for setting in zones.get(held.zone, ()):
+                rule = setting.rule
                 if not isinstance(held, rule.watched):
                     continue
                 name = rule.file.name
-                known = before.get(name) or Watched(
-                    event_id=uuid7_of(held.start_ms, held.id, name), kind=rule.file.kind
-                )
-                after[name] = known if known.is_raised else _advance(known, rule, held, parameters, outcomes)
+                known = before.get(name) or _fresh(held, rule)
+                if name in resumed:
+                    known = _resume(known, held, rule, resumed[name], outcomes)
+                elif not known.is_raised and not any(
+                    other in after and after[other].is_raised for other in rule.file.yields_to
+                ):
+                    known = _advance(known, setting, held, outcomes)
+                after[name] = known
             watched[held.id] = after
-        return BookState(watched=watched), outcomes
+        return BookState(watched=watched, gone=gone), outcomes
 
 
-def _advance(known: Watched, rule: Rule, held: Holding, parameters: Parameters, outcomes: list[Outcome]) -> Watched:
-    """Return what is known of a stay that is no event yet, and append what comes of it."""
+def _in_turn(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    named = {rule.file.name: rule for rule in rules}
+    for rule in rules:
+        for number, other in enumerate(rule.file.yields_to):
+            if other not in named:
+                close = difflib.get_close_matches(other, named, n=1)
+                suggestion = f"did you mean {close[0]!r}?" if close else ""
+                raise rule.document.error(f"yields_to[{number}]", f"there is no rule {other!r} here", suggestion)
+    try:
+        order = TopologicalSorter({name: rule.file.yields_to for name, rule in named.items()}).static_order()
+        return tuple(named[name] for name in order)
+    except CycleError as error:
+        names = [str(name) for name in error.args[1]]
+        raise named[names[0]].document.error("yields_to", f"rules yield in a ring: {', '.join(names)}") from error
+
+
+def _refusal(rules: list[Rule], name: str, value: float) -> tuple[str, str] | None:
+    """Return problem and suggestion if none of the rules of a zone takes this parameter."""
+    refusals = [rule.refusal(name, value) for rule in rules if name in rule.file.parameters or len(rules) == 1]
+    return next(filter(None, refusals), None) if refusals else ("unknown parameter", "no rule here takes it")
+
+
+def _remembered(gone: dict[str, Gone], held: Holding, events: dict[str, str]) -> dict[str, Gone]:
+    recent = {name: each for name, each in gone.items() if held.time_s - each.time_s <= _RESUME_S}
+    return {**recent, held.id: Gone(held.time_s, events)}
+
+
+def _fresh(held: Holding, rule: Rule, *since: str) -> Watched:
+    return Watched(event_id=uuid7_of(held.start_ms, held.id, rule.file.name, *since), kind=rule.file.kind)
+
+
+def _resume(known: Watched, held: Holding, rule: Rule, ended: str, outcomes: list[Outcome]) -> Watched:
+    """Let an event that had ended go on: with a picture of where it goes on."""
+    outcomes.append(Capture(event_id=known.event_id, held=held, role="arrival"))
+    outcomes.append(
+        Started(event_id=known.event_id, held=held, rule=rule.file.name, kind=rule.file.kind, resumes=ended)
+    )
+    return msgspec.structs.replace(known, captured=("arrival",), is_raised=True)
+
+
+def _advance(known: Watched, setting: Setting, held: Holding, outcomes: list[Outcome]) -> Watched:
+    """Return what is known of something that is no event yet, and append what comes of it."""
+    rule = setting.rule
+    if not setting.applies(held):
+        # Pictures of a time that does not count belong to no event; the event that may come has another id.
+        anew = _fresh(held, rule, str(held.time_ms))
+        return msgspec.structs.replace(anew, is_free=True)
+    if known.is_free:
+        known = msgspec.structs.replace(known, is_free=False, free_s=held.dwell_s, free_until_s=held.time_s)
+    if known.free_until_s:
+        counted_s = min(held.dwell_s - known.free_s, held.time_s - known.free_until_s)
+        held = msgspec.structs.replace(held, dwell_s=max(0.0, counted_s))
+    parameters = setting.values(held.label)
     is_raised = rule.holds(held, parameters)
     is_seen = not held.unseen_s and not held.is_blind
     # An event has all its stills when it starts, even if traffic stood before the vehicle at the proper time.
@@ -139,11 +228,13 @@ _COMMON = {
 
 def phases(rule: Rule, trial: Trial) -> list[tuple[float, Phase]]:
     """Return what a rule makes of a made-up holding, times and phases; raise ConfigError for a wrong kind of value."""
-    zones = {"zone": ((rule, rule.values(trial.parameters)),)}
+    zones = {"zone": (setting_of(rule, Terms(parameters=trial.parameters), UTC),)}
+    begins_ms = round(trial.begins.replace(tzinfo=UTC).timestamp() * 1000) if trial.begins else 0
     state, found = BookState(), list[tuple[float, Phase]]()
     values: dict[str, object] = {name: _SAMPLES[kind] for name, kind in rule.names.items()} | _COMMON
     for number, row in enumerate(trial.series):
         values |= row
+        values["time_ms"] = begins_ms + round(cast("float", values["time_s"]) * 1000)
         try:
             held = msgspec.convert(values, rule.watched)
         except msgspec.ValidationError as error:

@@ -63,7 +63,7 @@ def take_events(
         by_camera.setdefault(_place_of(filed.case), []).append(filed)
     placed: list[tuple[Received, _Filed]] = []
     for each in fresh:
-        holder = by_event.get(each.event.id)
+        holder = by_event.get(each.event.id) or by_event.get(each.event.resumes or "")
         here = by_camera.setdefault((each.agent, each.event.camera, each.event.kind), [])
         candidates = [holder] if holder else here
         case, entries = step((filed.case for filed in candidates), each.agent, each.event)
@@ -174,7 +174,7 @@ def _expects_nothing(case: Case) -> bool:
     return case.end_ms is None and not case.expects
 
 
-_CHANGING = ("start_ms", "opened_ms", "end_ms", "expects", "facts")
+_CHANGING = ("start_ms", "opened_ms", "end_ms", "expects", "facts", "bbox")
 """What a later event may change in a case."""
 
 

@@ -172,3 +172,13 @@ def test_observations_that_came_long_ago_are_forgotten_oldest_first(send: Any, e
         assert forget_observations(connection, T0 + 3, 40) == 20
         assert forget_observations(connection, T0 + 3, 40) == 0
     assert query("select count(*) from observation") == [(40,)]
+
+
+def test_a_stay_that_comes_back_hours_later_in_another_batch_is_the_same_case(send: Any, query: Any) -> None:
+    first, back = an_event(), an_event("back", place=5, resumes=an_event().id, expects=("arrival",))
+    send(a_batch([first, an_event(phase="end")]))
+    send(a_batch([back], 3))
+    assert query("select count(*), max(end_ms) from cases") == [(1, None)]
+    assert query("select what from case_entry order by id") == [("opened",), ("ended",), ("resumed",)]
+    send(a_batch([an_event("back", "end", place=5)], 4))
+    assert query("select end_ms from cases") == [(T0 + 500_000,)]

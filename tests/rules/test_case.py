@@ -128,3 +128,19 @@ def test_a_case_whose_end_was_lost_takes_no_vehicle_that_comes_a_day_later() -> 
     [case] = opened(event("a"))
     later = event("b", time_ms=case.opened_ms + 86_400_001)
     assert step([case], "box-1", later)[0].merge_key == later.id
+
+
+def test_an_event_that_resumes_another_goes_on_with_its_case_wherever_it_stands_now() -> None:
+    moved = (400.0, 100.0, 80.0, 40.0)
+    back = event("b", resumes=event().id, bbox=moved, time_ms=T0 + 700_000, expects=("arrival",))
+    cases = opened(event(), event(phase="end"), back)
+    assert [(case.end_ms, case.bbox, case.expects) for case in cases] == [(None, moved, ("arrival", "clip"))]
+    _, entries = step(opened(event(), event(phase="end")), "box-1", back)
+    assert [entry.what for entry in entries] == ["resumed"]
+    (case,) = opened(event(), event(phase="end"), back, event("b", "end", end_ms=T0 + 900_000))
+    assert case.end_ms == T0 + 900_000
+
+
+def test_another_agents_event_resumes_nothing() -> None:
+    case, _ = step(opened(event()), "box-2", event("b", resumes=event().id))
+    assert case.merge_key == event("b").id

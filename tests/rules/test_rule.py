@@ -6,6 +6,7 @@ import pytest
 from config.document import ConfigError
 from rules.rule import Rule
 from rules.rule_book import Book, BookState, Capture, Ended, Outcome, Started, failures
+from rules.setting import Terms
 from wire.stay import Stay
 
 GOOD = """\
@@ -128,13 +129,13 @@ def test_two_rules_of_one_name_are_refused() -> None:
 )
 def test_a_zones_parameter_must_be_known_and_within_its_bounds(given: dict[str, float], error: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        Book([_rule()]).settings("no_parking", given, source="cam", key="zones[0].parameters")
+        Book([_rule()]).settings("no_parking", Terms(parameters=given), source="cam", key="zones[0]")
     assert str(caught.value) == error
 
 
 def _play(rows: list[dict[str, object]], *, restart: bool = False) -> list[Outcome]:
     book = Book([_rule()])
-    zones = {"kerb": book.settings("no_parking", {}, source="cam", key="zones[0].parameters")}
+    zones = {"kerb": book.settings("no_parking", Terms(), source="cam", key="zones[0]")}
     state, found = BookState(), list[Outcome]()
     for row in rows:
         state, outcomes = book.step(state, [msgspec.structs.replace(STAY, **row)], zones)
@@ -170,9 +171,79 @@ def test_a_stay_that_leaves_before_the_limit_is_forgotten_without_a_word() -> No
 
 def test_an_event_ends_even_when_its_rule_has_gone_from_the_book() -> None:
     book = Book([_rule()])
-    zones = {"kerb": book.settings("no_parking", {}, source="cam", key="zones[0].parameters")}
+    zones = {"kerb": book.settings("no_parking", Terms(), source="cam", key="zones[0]")}
     state, started = book.step(BookState(), [msgspec.structs.replace(STAY, dwell_s=60.0)], zones)
     state, ended = Book([]).step(state, [msgspec.structs.replace(STAY, dwell_s=61.0, has_left=True)], {})
     assert isinstance(started[-1], Started)
     assert [(type(each), each.event_id) for each in ended] == [(Ended, started[-1].event_id)]
     assert state.watched == {}
+
+
+def test_an_event_whose_vehicle_comes_back_goes_on_at_once_with_a_picture() -> None:
+    back = "018bcfe5-6800-7f70-85ab-33365204ce9c"
+    found = _play(
+        [
+            {"time_s": 60.0, "dwell_s": 60.0},
+            {"time_s": 70.0, "dwell_s": 60.0, "has_left": True},
+            {"time_s": 90.0, "dwell_s": 65.0, "id": back, "resumes": STAY.id},
+            {"time_s": 100.0, "dwell_s": 75.0, "id": back, "resumes": STAY.id},
+            {"time_s": 110.0, "dwell_s": 75.0, "id": back, "has_left": True},
+        ],
+        restart=True,
+    )
+    assert _named(found[4:]) == ["Ended", "arrival", "Started", "Ended"] == _named(found)[4:]
+    first, again = (each for each in found if isinstance(each, Started))
+    assert (first.resumes, again.resumes) == (None, first.event_id)
+    assert again.held.time_s == 90.0
+
+
+def test_a_stay_that_was_no_event_yet_becomes_one_with_the_dwell_it_brings() -> None:
+    back = "018bcfe5-6800-7f70-85ab-33365204ce9c"
+    found = _play(
+        [
+            {"time_s": 50.0, "dwell_s": 50.0},
+            {"time_s": 60.0, "dwell_s": 50.0, "has_left": True},
+            {"time_s": 80.0, "dwell_s": 59.5, "id": back, "resumes": STAY.id},
+            {"time_s": 80.5, "dwell_s": 60.0, "id": back, "resumes": STAY.id},
+        ]
+    )
+    assert [(each.held.time_s, each.resumes) for each in found if isinstance(each, Started)] == [(80.5, None)]
+
+
+def test_what_left_too_long_ago_is_not_resumed() -> None:
+    back, other = "018bcfe5-6800-7f70-85ab-33365204ce9c", "018bcfe5-6800-7f70-85ab-33365204ce9d"
+    found = _play(
+        [
+            {"time_s": 60.0, "dwell_s": 60.0},
+            {"time_s": 70.0, "dwell_s": 60.0, "has_left": True},
+            {"time_s": 980.0, "dwell_s": 60.0, "id": other},
+            {"time_s": 985.0, "dwell_s": 60.0, "id": other, "has_left": True},
+            {"time_s": 990.0, "dwell_s": 5.0, "id": back, "resumes": STAY.id},
+        ]
+    )
+    assert [each.held.id for each in found if isinstance(each, Started)] == [STAY.id, other]
+
+
+def test_a_rule_leaves_alone_what_the_rule_that_comes_first_has_raised() -> None:
+    first, second = _rule(), _rule(GOOD.replace("too-long", "too-late") + "yields_to: [too-long]\n")
+    book = Book([first, second])
+    zones = {"kerb": book.settings("no_parking", Terms(), source="cam", key="zones[0]")}
+    state, found = BookState(), list[Outcome]()
+    for time_s in (59.0, 60.0, 70.0):
+        state, outcomes = book.step(state, [msgspec.structs.replace(STAY, time_s=time_s, dwell_s=time_s)], zones)
+        found += outcomes
+    assert [each.rule for each in found if isinstance(each, Started)] == ["too-long"]
+
+
+@pytest.mark.parametrize(
+    ("others", "error"),
+    [
+        (("too-lng",), "too-long.yaml:10: yields_to[0]: there is no rule 'too-lng' here; did you mean 'too-long'?"),
+        (("too-long",), "too-long.yaml:10: yields_to: rules yield in a ring: too-long, too-long"),
+    ],
+)
+def test_a_rule_yields_to_rules_that_are_there_and_not_in_a_ring(others: tuple[str, ...], error: str) -> None:
+    text = GOOD.replace("clip: true", f"yields_to: [{', '.join(others)}]")
+    with pytest.raises(ConfigError) as caught:
+        Book([_rule(text)])
+    assert str(caught.value) == error
