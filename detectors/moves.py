@@ -70,10 +70,10 @@ def resumed(slot: Slot, old: Iterable[Slot], now_s: float, reach: Reach, *, vani
         slot: the vehicle.
         old: stays that have ended, and those that are not seen at their place.
         now_s: the camera's clock.
-        reach: how far it may have moved, all its moves together.
+        reach: how far it may have moved.
         vanished_s: for how long a vehicle may have been overlooked in plain view.
     """
-    fits = [each for each in old if _goes_on(slot, each, now_s, vanished_s) and reach.holds(_first(each), slot.box)]
+    fits = [each for each in old if _goes_on(slot, each, now_s, vanished_s) and reach.holds(each.box, slot.box)]
     return min(fits, key=lambda each: (_distance(each.last, slot.box), each.id), default=None)
 
 
@@ -91,10 +91,6 @@ def _goes_on(slot: Slot, old: Slot, now_s: float, vanished_s: float) -> bool:
     # What was not seen to drive off, in plain view, and is found at the very same place again had been overlooked.
     is_overlooked = slot.start_s - old.seen_s <= vanished_s and not old.is_covered and old.followed_s == old.seen_s
     return is_seen_move or (is_overlooked and _iou(old.box, slot.box) >= _ARRIVED_IOU)
-
-
-def _first(slot: Slot) -> Corners:
-    return slot.origin or slot.box
 
 
 def _base(box: Corners) -> tuple[float, float]:

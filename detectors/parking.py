@@ -139,16 +139,15 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             ended = [slot.stay(tick, has_left=True) for slot in ledger.slots if slot.stands]
             ledger, stays = self.step(Ledger(), tick, site)
             return ledger, ended + stays
-        slots, before = [slot.copy() for slot in ledger.slots], ledger.before
+        slots = [slot.copy() for slot in ledger.slots]
         if tick.blind or gap_s > self.max_gap_s:
-            slots, before = _blinded(slots, elapsed_s if tick.blind else gap_s), ()
+            slots = _blinded(slots, elapsed_s if tick.blind else gap_s)
+            ledger = msgspec.structs.replace(ledger, before=(), nobodys=0)
             elapsed_s -= gap_s
         if tick.blind:
-            after = msgspec.structs.replace(
-                ledger, time_s=tick.time_s, time_ms=tick.time_ms, slots=tuple(slots), before=()
-            )
+            after = msgspec.structs.replace(ledger, time_s=tick.time_s, time_ms=tick.time_ms, slots=tuple(slots))
             return after, [slot.stay(tick) for slot in slots]
-        return self._look(msgspec.structs.replace(ledger, before=before), slots, tick, site, elapsed_s)
+        return self._look(ledger, slots, tick, site, elapsed_s)
 
     def _look(
         self, ledger: Ledger, slots: list[Slot], tick: Tick, site: Site, dt_s: float
@@ -171,13 +170,15 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         for slot in slots if flows else ():
             self._hold_in_jam(slot, flows.get(slot.zone), tick.time_s, dt_s)
         standing, ended, stays = self._settle(slots, gone, tick, reach)
-        born = self._born(ledger, slots, sighted, kept, places, tick) if len(standing) < _SLOTS_MAX else ()
+        born = self._born(ledger, slots, sighted, places, tick) if len(standing) < _SLOTS_MAX else ()
+        seen, nobodys = sighted.seen_now(before)
         after = Ledger(
             time_s=tick.time_s,
             time_ms=tick.time_ms,
             slots=(*standing, *swapped, *born)[:_SLOTS_MAX],
             gone=ended,
-            before=tuple(sighted.seen_now(before)),
+            before=seen,
+            nobodys=nobodys,
             flows=flows,
         )
         return after, stays
@@ -352,7 +353,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 continue
             if any(each is before for each in away):
                 stays.append(before.stay(tick, has_left=True))
-            slot.go_on_with(before)
+            slot.go_on_with(before, same_place=reach.holds(before.origin or before.box, slot.box))
             kept, old = ([each for each in some if each is not before] for some in (kept, old))
         stays += [slot.stay(tick) for slot in kept if slot.stands]
         return kept, tuple(old[-_GONE_MAX:]), stays
@@ -378,7 +379,9 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return slot.hidden_s > 0 and slot.misses >= _MISSES_MIN and slot.doubt_s >= self.leave_s
 
     def _has_left(self, slot: Slot) -> bool:
-        if slot.refusals >= _REFUSALS_MAX or slot.drift() > _LEFT_DRIFT or slot.hidden_s > self.hidden_max_s:
+        if slot.refusals >= _REFUSALS_MAX or slot.hidden_s > self.hidden_max_s:
+            return True
+        if slot.drift() > _LEFT_DRIFT or slot.roll() > _LEFT_DRIFT:
             return True
         return self._looks_empty(slot) and not slot.is_lost
 
@@ -387,15 +390,15 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         ledger: Ledger,
         slots: list[Slot],
         sighted: Sighted,
-        kept: list[float],
         places: tuple[Place, ...],
         tick: Tick,
     ) -> Iterator[Slot]:
         """Yield a candidate for every vehicle in a zone that no slot has claimed and that kept its place for a tick."""
+        prior = sighted.prior[: ledger.nobodys]
         fresh = [
             column
-            for column, box in enumerate(sighted.boxes)
-            if kept[column] >= self.keep_iou and box.confidence >= self.birth_confidence and sighted.is_free(column)
+            for column in np.flatnonzero(prior.max(axis=0, initial=0.0) >= self.keep_iou).tolist()
+            if sighted.boxes[column].confidence >= self.birth_confidence and sighted.is_free(column)
         ]
         if not fresh or not places or ledger.time_s is None:
             return
@@ -408,7 +411,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         for number, column in enumerate(fresh):
             if share[number] >= self.footprint_share and double[number] < _DOUBLE_IOU:
                 zone = places[best[number]].id
-                first = ledger.before[int(sighted.prior[:, column].argmax())]
+                first = ledger.before[int(prior[:, column].argmax())]
                 slot = _candidate(tick.camera, zone, first, sighted, column, ledger.time_s, ledger.time_ms)
                 slot.see(sighted.boxes[column], tick, tick.time_s - ledger.time_s, iou=1.0, whole=True)
                 yield slot

@@ -78,13 +78,19 @@ class Sighted:
         best: list[float] = self.prior.max(axis=0, initial=0.0).tolist()
         return best
 
-    def seen_now(self, before: Sequence[Corners]) -> list[Corners]:
-        """Return the vehicles as far as anybody knows: as just seen, and as before where the model has not looked."""
-        now = [corners for corners, is_once in zip(self.corners, self.is_once.tolist(), strict=True) if is_once]
+    def seen_now(self, before: Sequence[Corners]) -> tuple[tuple[Corners, ...], int]:
+        """Return the vehicles as far as anybody knows, first those that are nobody's, and how many those are.
+
+        Where the model has not looked they are as they were ``before``.
+        """
+        free, claimed = list[Corners](), list[Corners]()
+        for corners, is_once, owner in zip(self.corners, self.is_once.tolist(), self.owner, strict=True):
+            if is_once:
+                (claimed if owner else free).append(corners)
         if self._regions and before:
             looked_at = self.looked_at(as_rows(before))
-            now += [corners for corners, looked in zip(before, looked_at, strict=True) if not looked]
-        return now
+            claimed += [corners for corners, looked in zip(before, looked_at, strict=True) if not looked]
+        return (*free, *claimed), len(free)
 
     def looked_at(self, boxes: Floats) -> list[bool]:
         """Return which boxes, [N, 4], lie in what the model has looked at."""

@@ -14,6 +14,8 @@ from wire.stay import Stay
 _BOX_MEMORY_S = 10.0
 _TRUST_IOU, _TRUST_PER_IOU, _TRUST_MAX = 0.6, 10.0, 4.0
 """Above which overlap a sighting takes doubt away, how much faster than a miss adds it, and at most."""
+_ROLL_MEMORY_S, _ROLL_SHARE = 30.0, 0.3
+"""How long a move is remembered, and the share of its box that one vehicle may move from one sighting to the next."""
 _SHOWN_MAX_S = 20.0
 _CONFIRMED_GAIN, _DOUBTED_SHARE = 0.25, 0.5
 """What a second opinion is worth: so much of what is missing to certainty is added, or so much is left."""
@@ -32,11 +34,13 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
     anchor: Corners
     """The box when the clock began, against which drift is told."""
     origin: Corners | None = None
-    """Where the first stay stood that this one goes on with; None if it is the first."""
+    """Where the first stay stood whose time this one goes on counting; None if it is the first."""
     last: Corners
     """The last box seen; followed for a moment when the vehicle moves off."""
     followed_s: float
     """When `last` was seen."""
+    rolled: tuple[float, float] = (0.0, 0.0)
+    """How far the boxes seen here have rolled on lately, right and down, pixels: far where a slow queue rolls by."""
     drove_off: bool = False
     """It was seen to drive further than a vehicle that only makes room."""
     start_s: float
@@ -112,13 +116,26 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
             self.label_votes -= 1
         if whole:
             x1, y1, x2, y2 = self.box
-            self.last = fx1, fy1, fx2, fy2 = (found.x1, found.y1, found.x2, found.y2)
+            fx1, fy1, fx2, fy2 = found.x1, found.y1, found.x2, found.y2
+            self._roll(fx1, fy1, fx2, fy2, dt_s)
+            self.last = fx1, fy1, fx2, fy2
             self.box = (
                 x1 + weight * (fx1 - x1),
                 y1 + weight * (fy1 - y1),
                 x2 + weight * (fx2 - x2),
                 y2 + weight * (fy2 - y2),
             )
+
+    def _roll(self, x1: float, y1: float, x2: float, y2: float, dt_s: float) -> None:
+        """Add what the box has moved as a whole since it was last seen; where it jumps it is another vehicle's."""
+        right, down = self.rolled
+        fades = max(1 - dt_s / _ROLL_MEMORY_S, 0.0)
+        lx1, ly1, lx2, ly2 = self.last
+        # Of two opposite edges the one that moved less tells: an occluder moves only one of them.
+        dx, dy = _least(x1 - lx1, x2 - lx2), _least(y1 - ly1, y2 - ly2)
+        if abs(dx) > _ROLL_SHARE * (x2 - x1) or abs(dy) > _ROLL_SHARE * (y2 - y1):
+            dx = dy = 0.0
+        self.rolled = right * fades + dx, down * fades + dy
 
     def miss(self, dt_s: float, *, covered: bool) -> None:
         """Take note that the vehicle is not seen; ``covered``: something nearer stands before its place."""
@@ -144,9 +161,19 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
         moved = math.hypot((x1 + x2 - ax1 - ax2) / 2, y2 - ay2)
         return moved / max(math.hypot(x2 - x1, y2 - y1), 1.0)
 
-    def go_on_with(self, old: "Slot") -> None:
-        """Take over the clocks of the stay that this one goes on with; the time between them does not count."""
+    def roll(self) -> float:
+        """Return how far vehicles have rolled through here lately, in diagonals of the box."""
+        x1, y1, x2, y2 = self.box
+        return math.hypot(*self.rolled) / max(math.hypot(x2 - x1, y2 - y1), 1.0)
+
+    def go_on_with(self, old: "Slot", *, same_place: bool) -> None:
+        """Take note of the stay that this one goes on with, and at the same place take over its clocks.
+
+        The time between them does not count. Whoever rolls on and on is one event, yet its time at each place is short.
+        """
         self.resumes = old.id
+        if not same_place:
+            return
         self.origin = old.origin or old.box
         self.start_s, self.start_ms = old.start_s, old.start_ms
         self.visible_s += old.visible_s
@@ -196,6 +223,13 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
         )
 
 
+def _least(one: float, other: float) -> float:
+    """Return the smaller of two moves, none if they go apart."""
+    if one > 0 and other > 0:
+        return min(one, other)
+    return max(one, other) if one < 0 and other < 0 else 0.0
+
+
 def slot_id(camera: str, zone: str, start_ms: int, box: Corners) -> str:
     """Return the id of a stay that began in this box: the same live, replayed and after a restart."""
     return uuid7_of(start_ms, camera, zone, ",".join(str(round(each)) for each in box))
@@ -211,7 +245,9 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     gone: tuple[Slot, ...] = ()
     """Stays that have ended and may yet go on, at most 8: the vehicle made room, or was lost for a while."""
     before: tuple[Corners, ...] = ()
-    """The vehicles of the tick before."""
+    """The vehicles of the tick before, first those that were nobody's."""
+    nobodys: int = 0
+    """How many of them were."""
     flows: dict[str, Flow] = {}
     """By zone, for zones with a lane."""
 
