@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ _GRID = np.stack(np.meshgrid((np.arange(8) + 0.5) / 8, (np.arange(8) + 0.5) / 8)
 
 def as_rows(boxes: Sequence[Sequence[float]]) -> Floats:
     """Return boxes as an array of shape [N, 4], also when there are none."""
-    return np.array(boxes, dtype=np.float64).reshape(-1, 4)
+    return np.fromiter(chain.from_iterable(boxes), np.float64, 4 * len(boxes)).reshape(-1, 4)
 
 
 def areas(boxes: Floats) -> Floats:

@@ -5,6 +5,7 @@ identity: what comes back after a while out of sight is the same vehicle if it l
 """
 
 from collections.abc import Iterator
+from copy import copy
 
 import msgspec
 import numpy as np
@@ -139,7 +140,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             ended = [slot.stay(tick, has_left=True) for slot in ledger.slots if slot.stands]
             ledger, stays = self.step(Ledger(), tick, site)
             return ledger, ended + stays
-        slots = [slot.copy() for slot in ledger.slots]
+        slots = [copy(slot) for slot in ledger.slots]
         if tick.blind or gap_s > self.max_gap_s:
             slots = _blinded(slots, elapsed_s if tick.blind else gap_s)
             ledger = msgspec.structs.replace(ledger, before=(), nobodys=0)
@@ -153,7 +154,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         self, ledger: Ledger, slots: list[Slot], tick: Tick, site: Site, dt_s: float
     ) -> tuple[Ledger, list[Stay]]:
         """Return ledger and stays after a tick that shows something; ``slots`` are copies, ``dt_s`` may be counted."""
-        gone = tuple(slot.copy() for slot in ledger.gone if tick.time_s - slot.seen_s <= self.shuffle_s)
+        gone = tuple(copy(slot) for slot in ledger.gone if tick.time_s - slot.seen_s <= self.shuffle_s)
         before, places = ledger.before, site.of_type("no_parking")
         sighted = Sighted(
             tick, slots, before, classes=self.classes, confidence=self.keep_confidence, same_iou=self.same_iou
@@ -167,8 +168,10 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if tick.steady is not None:
             self._take_opinion(slots, tick)
         flows = ledger.flows if tick.regions else self._judge_flows(ledger, slots, sighted, kept, places, tick.time_s)
+        jammed = {zone for zone, flow in flows.items() if flow.is_jam}
         for slot in slots if flows else ():
-            self._hold_in_jam(slot, flows.get(slot.zone), tick.time_s, dt_s)
+            if slot.in_jam or slot.zone in jammed:
+                self._hold_in_jam(slot, flows.get(slot.zone), tick.time_s, dt_s)
         standing, ended, stays = self._settle(slots, gone, tick, reach)
         born = self._born(ledger, slots, sighted, places, tick) if len(standing) < _SLOTS_MAX else ()
         seen, nobodys = sighted.seen_now(before)
@@ -219,7 +222,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 look = looks.get(slot.id)
                 if look and (is_part or sighted.is_hidden(covers[row], column, self.same_iou)):
                     look = None
-                if self._is_proven(slot, look, tick):
+                if slot.look is None or self._is_proven(slot, slot.look, look, tick):
                     slot.see(sighted.boxes[column], tick, dt_s, iou=-less, whole=not is_part)
                     if look:
                         slot.look, slot.look_s = look, tick.time_s
@@ -232,15 +235,15 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             self._miss(slots, seen, sighted, is_covered.tolist(), looks, dt_s)
         return swapped
 
-    def _is_proven(self, slot: Slot, look: Look | None, tick: Tick) -> bool:
+    def _is_proven(self, slot: Slot, known: Look, look: Look | None, tick: Tick) -> bool:
         """Say whether what stands in a slot may be taken for what stood there before, as far as anybody can tell."""
-        if slot.look is None or not slot.stands:
+        if not slot.stands:
             return True
         if slot.hidden_s <= self.reappear_s and not slot.is_unproven and slot.back_s is None:
             return True
         if look is None:
             return slot.back_s is not None and tick.time_s - slot.back_s >= self.reappear_s
-        if is_alike(slot.look, look):
+        if is_alike(known, look):
             return True
         slot.refusals += 1
         return False
@@ -360,7 +363,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @staticmethod
     def _is_settling(slot: Slot) -> bool:
-        return slot.visible_s + slot.owed_s >= slot.hidden_s and slot.drift() <= _SETTLED_DRIFT
+        return slot.visible_s + slot.owed_s >= slot.hidden_s and not slot.has_moved(_SETTLED_DRIFT)
 
     def _has_settled(self, slot: Slot, tick: Tick, reach: Reach) -> bool:
         """Say whether a candidate has stood for long enough, was seen for most of it, and may be a vehicle."""
@@ -381,7 +384,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def _has_left(self, slot: Slot) -> bool:
         if slot.refusals >= _REFUSALS_MAX or slot.hidden_s > self.hidden_max_s:
             return True
-        if slot.drift() > _LEFT_DRIFT or slot.roll() > _LEFT_DRIFT:
+        if slot.has_moved(_LEFT_DRIFT) or slot.has_rolled(_LEFT_DRIFT):
             return True
         return self._looks_empty(slot) and not slot.is_lost
 

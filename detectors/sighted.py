@@ -39,7 +39,8 @@ class Sighted:
         self.scene: Floats = every[: len(scene)]
         self.rows: Floats = every[:count]
         self.held: Floats = every[len(scene) : end]
-        self.areas: Floats = areas(self.rows)
+        self.areas: Floats = areas(every[:end])
+        """Of the scene, vehicles first, then of the slots."""
         common, iou = overlaps(every, self.scene)
         is_same: Bools = iou[:count, :count] >= same_iou
         self.is_once: Bools = np.ones(count, dtype=np.bool_)
@@ -61,7 +62,7 @@ class Sighted:
 
     def covers(self, share: float) -> Bools:
         """Return which boxes stand before which slots and hide at least this share of them, [slots, scene]."""
-        covers: Bools = self.common >= share * areas(self.held)[:, None]
+        covers: Bools = self.common >= share * self.areas[len(self.scene) :, None]
         covers &= self.scene[:, 3] > self.held[:, 3, None]
         return covers
 

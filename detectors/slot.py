@@ -1,8 +1,5 @@
 """Slot: a place where a vehicle stands or may come to stand, and the clocks of that place."""
 
-import copy
-import math
-
 import msgspec
 
 from detectors.flow import Flow
@@ -85,28 +82,24 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Of second opinions: 1 for it, or how many in a row against it, negative."""
     resumes: str | None = None
 
-    def copy(self) -> "Slot":
-        """Return a copy that may be changed."""
-        return copy.copy(self)
-
     def see(self, found: Box, tick: Tick, dt_s: float, *, iou: float, whole: bool) -> None:
         """Take note that the vehicle is seen; ``whole`` is False where an occluder cuts its box."""
-        self.visible_s += dt_s + self.owed_s
-        if self.hidden_s:
-            self.occluded_s += self.hidden_s
-            self.hidden_s = 0.0
+        self.visible_s += dt_s
+        if self.hidden_s or self.owed_s or self.is_unproven:
+            self._be_back()
         if self.doubt_s:
             trust = min(max(_TRUST_PER_IOU * (iou - _TRUST_IOU), 0.0), _TRUST_MAX)
             self.doubt_s = max(0.0, self.doubt_s - dt_s * trust)
         if not self.doubt_s:
             self.misses = 0
-        self.owed_s, self.back_s, self.refusals = 0.0, None, 0
-        self.is_covered = self.is_lost = self.is_unproven = self.drove_off = False
         self.seen_s = self.followed_s = tick.time_s
         self.seen_ms = tick.time_ms
-        self.shown_s = min(self.shown_s + dt_s, _SHOWN_MAX_S)
+        if self.shown_s < _SHOWN_MAX_S:
+            self.shown_s += dt_s
         self.sightings += 1
-        weight = max(1 / self.sightings, min(1.0, dt_s / _BOX_MEMORY_S))
+        weight = dt_s / _BOX_MEMORY_S if dt_s < _BOX_MEMORY_S else 1.0
+        if weight * self.sightings < 1:
+            weight = 1 / self.sightings
         self.confidence += weight * (found.confidence - self.confidence)
         if found.label == self.label:
             self.label_votes += 1
@@ -115,27 +108,33 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
         else:
             self.label_votes -= 1
         if whole:
-            x1, y1, x2, y2 = self.box
-            fx1, fy1, fx2, fy2 = found.x1, found.y1, found.x2, found.y2
-            self._roll(fx1, fy1, fx2, fy2, dt_s)
-            self.last = fx1, fy1, fx2, fy2
-            self.box = (
-                x1 + weight * (fx1 - x1),
-                y1 + weight * (fy1 - y1),
-                x2 + weight * (fx2 - x2),
-                y2 + weight * (fy2 - y2),
-            )
+            self._move((found.x1, found.y1, found.x2, found.y2), dt_s, weight)
 
-    def _roll(self, x1: float, y1: float, x2: float, y2: float, dt_s: float) -> None:
-        """Add what the box has moved as a whole since it was last seen; where it jumps it is another vehicle's."""
-        right, down = self.rolled
-        fades = max(1 - dt_s / _ROLL_MEMORY_S, 0.0)
+    def _be_back(self) -> None:
+        """Settle what was open while the vehicle was not seen."""
+        self.visible_s += self.owed_s
+        self.occluded_s += self.hidden_s
+        self.hidden_s = self.owed_s = 0.0
+        self.back_s, self.refusals = None, 0
+        self.is_covered = self.is_lost = self.is_unproven = self.drove_off = False
+
+    def _move(self, found: Corners, dt_s: float, weight: float) -> None:
+        """Let the place follow the box slowly, and add what the box has moved as a whole since it was last seen."""
+        fx1, fy1, fx2, fy2 = found
         lx1, ly1, lx2, ly2 = self.last
+        x1, y1, x2, y2 = self.box
+        self.last = found
+        self.box = (x1 + weight * (fx1 - x1), y1 + weight * (fy1 - y1), x2 + weight * (fx2 - x2), y2 + weight * (fy2 - y2))
+        dx, dy, other_x, other_y = fx1 - lx1, fy1 - ly1, fx2 - lx2, fy2 - ly2
         # Of two opposite edges the one that moved less tells: an occluder moves only one of them.
-        dx, dy = _least(x1 - lx1, x2 - lx2), _least(y1 - ly1, y2 - ly2)
-        if abs(dx) > _ROLL_SHARE * (x2 - x1) or abs(dy) > _ROLL_SHARE * (y2 - y1):
-            dx = dy = 0.0
-        self.rolled = right * fades + dx, down * fades + dy
+        dx = 0.0 if dx * other_x <= 0 else dx if abs(dx) < abs(other_x) else other_x
+        dy = 0.0 if dy * other_y <= 0 else dy if abs(dy) < abs(other_y) else other_y
+        right, down = self.rolled
+        fades = 1 - dt_s / _ROLL_MEMORY_S if dt_s < _ROLL_MEMORY_S else 0.0
+        if abs(dx) <= _ROLL_SHARE * (fx2 - fx1) and abs(dy) <= _ROLL_SHARE * (fy2 - fy1):
+            self.rolled = right * fades + dx, down * fades + dy
+        else:  # it jumps: that is another vehicle
+            self.rolled = right * fades, down * fades
 
     def miss(self, dt_s: float, *, covered: bool) -> None:
         """Take note that the vehicle is not seen; ``covered``: something nearer stands before its place."""
@@ -154,17 +153,19 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
         if self.back_s is None:
             self.back_s, self.back_ms = tick.time_s, tick.time_ms
 
-    def drift(self) -> float:
-        """Return how far the base point has moved since the clock began, in diagonals of the box."""
+    def has_moved(self, diagonals: float) -> bool:
+        """Say whether the base point has moved by more than this since the clock began, in diagonals of the box."""
         ax1, _, ax2, ay2 = self.anchor
         x1, y1, x2, y2 = self.box
-        moved = math.hypot((x1 + x2 - ax1 - ax2) / 2, y2 - ay2)
-        return moved / max(math.hypot(x2 - x1, y2 - y1), 1.0)
+        right, down, width, height = (x1 + x2 - ax1 - ax2) / 2, y2 - ay2, x2 - x1, y2 - y1
+        return right * right + down * down > diagonals * diagonals * (width * width + height * height)
 
-    def roll(self) -> float:
-        """Return how far vehicles have rolled through here lately, in diagonals of the box."""
+    def has_rolled(self, diagonals: float) -> bool:
+        """Say whether vehicles have rolled through here by more than this lately, in diagonals of the box."""
+        right, down = self.rolled
         x1, y1, x2, y2 = self.box
-        return math.hypot(*self.rolled) / max(math.hypot(x2 - x1, y2 - y1), 1.0)
+        width, height = x2 - x1, y2 - y1
+        return right * right + down * down > diagonals * diagonals * (width * width + height * height)
 
     def go_on_with(self, old: "Slot", *, same_place: bool) -> None:
         """Take note of the stay that this one goes on with, and at the same place take over its clocks.
@@ -221,13 +222,6 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
             size=tick.size,
             resumes=self.resumes,
         )
-
-
-def _least(one: float, other: float) -> float:
-    """Return the smaller of two moves, none if they go apart."""
-    if one > 0 and other > 0:
-        return min(one, other)
-    return max(one, other) if one < 0 and other < 0 else 0.0
 
 
 def slot_id(camera: str, zone: str, start_ms: int, box: Corners) -> str:
