@@ -1,13 +1,9 @@
-"""Flow: whether the carriageway beside a zone moves, told without identities from boxes that keep their place."""
-
-from collections.abc import Sequence
+"""Flow: whether a lane moves, told without identities from boxes that keep their place."""
 
 import msgspec
-import numpy as np
 
-from detectors.geometry import Floats, Point, base_points, inside, overlaps
-
-_SAME_PLACE_IOU = 0.7
+SAME_PLACE_IOU = 0.7
+"""Overlap with a box of the tick before at which a vehicle has kept its place."""
 
 
 class Flow(msgspec.Struct, frozen=True, array_like=True):
@@ -18,15 +14,17 @@ class Flow(msgspec.Struct, frozen=True, array_like=True):
     is_jam: bool = False
     clear_since_s: float = 0.0
     """Since when the lane has not been jammed."""
+    still: int = 0
+    moved: int = 0
+    """Sums of the samples."""
 
-
-def step(flow: Flow, lane: Sequence[Point], boxes: Floats, before: Floats, *, now_s: float, window_s: float) -> Flow:
-    """Return the flow after one more tick; ``boxes`` and ``before`` are those of this tick and the last, [N, 4]."""
-    here = boxes[inside(base_points(boxes), lane)] if len(boxes) else boxes
-    still = 0
-    if len(here) and len(before):
-        still = int((overlaps(here, before)[1].max(axis=1) >= _SAME_PLACE_IOU).sum())
-    samples = (*(each for each in flow.samples if each[0] > now_s - window_s), (now_s, still, len(here) - still))
-    stopped, moved = np.sum([each[1:] for each in samples], axis=0)
-    is_jam = bool(stopped > 0 and stopped >= moved)
-    return Flow(samples, is_jam, now_s if is_jam or flow.is_jam else flow.clear_since_s)
+    def after(self, now_s: float, still: int, moved: int, *, window_s: float, ratio: float) -> "Flow":
+        """Return the flow after one more tick; a jam is a lane of which this share of the vehicles stood lately."""
+        first, samples = 0, self.samples
+        still_sum, moved_sum = self.still + still, self.moved + moved
+        while first < len(samples) and samples[first][0] <= now_s - window_s:
+            still_sum, moved_sum = still_sum - samples[first][1], moved_sum - samples[first][2]
+            first += 1
+        is_jam = still_sum > 0 and still_sum >= ratio * (still_sum + moved_sum)
+        clear_since_s = now_s if is_jam or self.is_jam else self.clear_since_s
+        return Flow((*samples[first:], (now_s, still, moved)), is_jam, clear_since_s, still_sum, moved_sum)

@@ -1,6 +1,8 @@
 """Plane geometry of many boxes at once; boxes are rows ``x1, y1, x2, y2`` in pixels, y pointing down."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ _GRID = np.stack(np.meshgrid((np.arange(8) + 0.5) / 8, (np.arange(8) + 0.5) / 8)
 
 def as_rows(boxes: Sequence[Sequence[float]]) -> Floats:
     """Return boxes as an array of shape [N, 4], also when there are none."""
-    return np.array(boxes, dtype=np.float64).reshape(-1, 4)
+    return np.fromiter(chain.from_iterable(boxes), np.float64, 4 * len(boxes)).reshape(-1, 4)
 
 
 def areas(boxes: Floats) -> Floats:
@@ -27,10 +29,16 @@ def areas(boxes: Floats) -> Floats:
 
 def overlaps(a: Floats, b: Floats) -> tuple[Floats, Floats]:
     """Return intersection areas and intersections over union, both of shape [len(a), len(b)]."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    sides = np.maximum(np.minimum(a[:, None, 2:], b[None, :, 2:]) - low, 0)
-    common: Floats = sides[..., 0] * sides[..., 1]
-    return common, common / (areas(a)[:, None] + areas(b)[None, :] - common)
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.T[:, :, None], b.T[:, None, :]
+    common = np.minimum(ax2, bx2)
+    common -= np.maximum(ax1, bx1)
+    height = np.minimum(ay2, by2)
+    height -= np.maximum(ay1, by1)
+    np.maximum(common, 0, out=common)
+    common *= np.maximum(height, 0, out=height)
+    union = areas(a)[:, None] + areas(b)
+    union -= common
+    return common, common / union
 
 
 def footprint_shares(boxes: Floats, polygon: Sequence[Point]) -> Floats:
@@ -54,9 +62,19 @@ def inside(points: Floats, polygon: Sequence[Point]) -> Bools:
     >>> inside(np.array([(1.0, 1.0), (3.0, 1.0)]), [(0, 0), (2, 0), (2, 2), (0, 2)]).tolist()
     [True, False]
     """
-    x, y = points[..., 0], points[..., 1]
-    odd: Bools = np.zeros(x.shape, dtype=np.bool_)
-    for (x1, y1), (x2, y2) in zip(polygon, (*polygon[1:], polygon[0]), strict=True):
-        if y1 != y2:
-            odd ^= ((y1 > y) != (y2 > y)) & (x < (x2 - x1) * (y - y1) / (y2 - y1) + x1)
+    x1, y1, x2, y2, slope = _edges(tuple(polygon))
+    x, y = points[..., 0, None], points[..., 1, None]
+    crosses: Bools = (y1 > y) != (y2 > y)
+    crosses &= x < slope * (y - y1) + x1
+    odd: Bools = np.logical_xor.reduce(crosses, axis=-1)
     return odd
+
+
+@lru_cache(maxsize=256)
+def _edges(polygon: tuple[Point, ...]) -> tuple[Floats, ...]:
+    """Return where the edges of a polygon begin and end, and their run over rise; level ones are never crossed."""
+    begin = np.array(polygon, dtype=np.float64).reshape(-1, 2)
+    x1, y1 = begin.T
+    x2, y2 = np.roll(begin, -1, axis=0).T
+    rise = y2 - y1
+    return x1, y1, x2, y2, (x2 - x1) / np.where(rise == 0, 1.0, rise)

@@ -1,22 +1,25 @@
 """Parking: vehicles that stand in a zone, their clocks kept by the place and never by a track id.
 
 Silver: `tests/test_roadtrack.py` holds recall, precision and duplicates on six motorway cameras. It knows no
-identity: a vehicle that takes the place of another while traffic hides both is taken for the same.
+identity: what comes back after a while out of sight is the same vehicle if it looks the same, or if nobody can tell.
 """
 
 from collections.abc import Iterator
+from copy import copy
 
 import msgspec
 import numpy as np
 
-from detectors import flow
-from detectors.flow import Flow
-from detectors.geometry import Bools, Floats, areas, as_rows, footprint_shares, overlaps
-from detectors.quantity import Seconds, Share
+from detectors.flow import SAME_PLACE_IOU, Flow
+from detectors.geometry import as_rows, base_points, footprint_shares, inside, overlaps
+from detectors.likeness import is_alike, is_street
+from detectors.moves import Reach, follow, resumed, widths_m
+from detectors.quantity import Metres, Seconds, Share
+from detectors.sighted import Sighted
 from detectors.site import Place, Site
-from detectors.slot import Ledger, Slot
-from detectors.tick import Box, Tick
-from detectors.wants import Wants
+from detectors.slot import Ledger, Slot, slot_id
+from detectors.tick import Tick
+from detectors.wants import Corners, Look, Wants
 from wire.stay import Stay
 
 __all__ = ["Ledger", "Parking", "Slot"]
@@ -33,6 +36,17 @@ _SETTLED_DRIFT = 0.15
 """Diagonals of the box that it may move while it settles."""
 _LEFT_DRIFT = 0.6
 """Diagonals of the box beyond which a standing vehicle has driven off, however slowly."""
+_SLOTS_MAX, _GONE_MAX, _LOOKS_MAX, _PLACES_MAX = 64, 8, 16, 9
+_LOOK_AGAIN_S = 60.0
+"""How old a slot's look may grow: the light changes."""
+_REFUSALS_MAX = 3
+"""Looks in a row that must show something else before the vehicle counts as swapped for another."""
+_RETRY_S = 20.0
+"""After a second opinion against a stay the next one is due so soon."""
+_SHOWN_MIN_S = 15.0
+"""A stay must have been seen for this long of the last 20 s for a second opinion against it to count."""
+_NOISE_PX = 2.0
+"""Boxes tell a place no better than this, pixels."""
 
 
 class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,12 +76,32 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A longer silence between two ticks counts as blind."""
     resume_s: Seconds = 600.0
     """After a longer gap nothing is resumed: what stands there is new, and never back-dated."""
+    reappear_s: Seconds = 3.0
+    """A vehicle that was out of sight for longer than this must look as before when it is seen again."""
+    lost_max_s: Seconds = 60.0
+    """How long a vehicle that is not found in plain view is kept while its place does not look like the street."""
+    shuffle_s: Seconds = 300.0
+    """How long after it was last seen a stay may go on with a vehicle that has made room, or was overlooked."""
+    shuffle_m: Metres = 3.0
+    """How far such a vehicle may have moved; its own size in the picture where the camera is not calibrated."""
+    settle_m: Metres = 0.4
+    """How far a vehicle may move while it settles, beside what a box wavers; only where the camera is calibrated."""
+    vehicle_min_m: Metres = 0.8
+    """What is boxed smaller than this, in width or height, is no vehicle; only where the camera is calibrated."""
+    check_first_s: Seconds = 20.0
+    """How long after the stop the first second opinion is asked for: the model on a picture without traffic."""
+    check_every_s: Seconds = 300.0
+    """How often it is asked again while the vehicle stands."""
     jam_window_s: Seconds = 20.0
     """How far back the flow of a zone's lane is judged."""
+    jam_ratio: Share = 0.5
+    """A lane is jammed when at least this share of its vehicles stood, over the window."""
     jam_lookback_s: Seconds = 45.0
     """When the lane jams, a stay younger than this is taken to stand with the traffic."""
     jam_release_s: Seconds = 30.0
     """When the lane has flowed for this long, what still stands was parked, and all its time counts."""
+    jam_hold_max_s: Seconds = 600.0
+    """A vehicle that has not moved its length for so long is no part of a queue, and all its time counts."""
 
     def first(self) -> Ledger:
         """Return the ledger of a camera that has seen nothing."""
@@ -75,161 +109,352 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def wants(self, ledger: Ledger) -> Wants:
         """Return what is asked of the next picture."""
-        return Wants(pace="armed" if ledger.slots else "quiet")
+        now_s = ledger.time_s or 0.0
+        standing = [slot for slot in ledger.slots if slot.stands]
+        is_busy = len(standing) < len(ledger.slots) or any(slot.hidden_s and not slot.is_covered for slot in standing)
+        asking = sorted((slot for slot in ledger.slots if self._needs_look(slot, now_s)), key=lambda each: each.seen_s)
+        unseen_first = sorted(standing, key=lambda each: each.seen_s)
+        return Wants(
+            pace="busy" if is_busy else "armed" if standing else "quiet",
+            looks={slot.id: slot.box for slot in asking[:_LOOKS_MAX]},
+            places=tuple(slot.box for slot in unseen_first[:_PLACES_MAX]),
+            steady=any(now_s >= slot.check_s and not slot.hidden_s for slot in standing),
+        )
+
+    def _needs_look(self, slot: Slot, now_s: float) -> bool:
+        if not slot.stands:
+            return now_s - slot.start_s >= self.settle_s / 2
+        is_due = slot.look is None or now_s - slot.look_s >= _LOOK_AGAIN_S
+        return is_due or slot.hidden_s > 0 or slot.is_unproven
 
     def step(self, ledger: Ledger, tick: Tick, site: Site) -> tuple[Ledger, list[Stay]]:
         """Return the ledger after a tick, and every stay as it now is; one that has left is returned once more.
 
         A tick that is not later than the one before is passed over.
         """
-        places = site.of_type("no_parking")
-        dt_s = tick.time_s - ledger.time_s if ledger.time_s is not None else 0.0
-        if dt_s <= 0 and ledger.time_s is not None:
+        elapsed_s = tick.time_s - ledger.time_s if ledger.time_s is not None else 0.0
+        if elapsed_s <= 0 and ledger.time_s is not None:
             return ledger, []
-        if dt_s > self.resume_s:
-            ended = [slot.stay(tick, has_left=True) for slot in ledger.slots if slot.id]
+        gap_s = elapsed_s - min(tick.watched_s, elapsed_s)
+        if gap_s > self.resume_s:
+            ended = [slot.stay(tick, has_left=True) for slot in ledger.slots if slot.stands]
             ledger, stays = self.step(Ledger(), tick, site)
             return ledger, ended + stays
-        slots = [slot.copy() for slot in ledger.slots]
-        if tick.blind or dt_s > self.max_gap_s:
-            slots = [slot for slot in slots if slot.id]
-            for slot in slots:
-                slot.blind_s += dt_s
-            dt_s = 0.0
+        slots = [copy(slot) for slot in ledger.slots]
+        if tick.blind or gap_s > self.max_gap_s:
+            slots = _blinded(slots, elapsed_s if tick.blind else gap_s)
+            ledger = msgspec.structs.replace(ledger, before=(), nobodys=0)
+            elapsed_s -= gap_s
         if tick.blind:
-            return msgspec.structs.replace(ledger, time_s=tick.time_s, slots=tuple(slots)), [
-                slot.stay(tick) for slot in slots
-            ]
-        boxes = _Boxes(self, tick)
-        self._match(slots, boxes, tick, dt_s)
-        flows = self._judge_flows(ledger, slots, boxes, places, tick.time_s)
-        for slot in slots:
-            self._hold_in_jam(slot, flows.get(slot.zone), tick.time_s, dt_s)
-        standing, stays = self._settle(slots, tick)
-        born = tuple(self._born(slots, boxes, tick, places))
-        before = tuple(map(tuple, boxes.rows.tolist())) if flows else ()
-        return Ledger(time_s=tick.time_s, slots=(*standing, *born), before=before, flows=flows), stays
+            after = msgspec.structs.replace(ledger, time_s=tick.time_s, time_ms=tick.time_ms, slots=tuple(slots))
+            return after, [slot.stay(tick) for slot in slots]
+        return self._look(ledger, slots, tick, site, elapsed_s)
 
-    def _match(self, slots: list[Slot], boxes: "_Boxes", tick: Tick, dt_s: float) -> None:
-        """Give each slot the box that fits it best, and note for the others whether something hides them."""
-        if not slots:
-            return
-        held = as_rows([slot.box for slot in slots])
-        common, iou = overlaps(held, boxes.rows)
-        in_scene, _ = overlaps(held, boxes.scene)
-        nearer = boxes.scene[None, :, 3] > held[:, None, 3]
-        is_covered: Bools = np.any(nearer & (in_scene >= self.covered_share * areas(held)[:, None]), axis=1)
-        is_whole = iou >= self.keep_iou
-        # A box that something nearer cuts short overlaps its place badly, yet lies inside it.
-        is_rest = (common >= _CONTAINED * areas(boxes.rows)[None, :]) & (iou >= _REST_IOU)
-        is_rest &= is_covered[:, None] & (boxes.rows[None, :, 3] <= held[:, None, 3])
-        rows, columns = np.nonzero(is_whole | is_rest)
-        stands = np.array([bool(slot.id) for slot in slots])
-        order = np.lexsort((columns, rows, -iou[rows, columns], ~stands[rows], ~is_whole[rows, columns]))
-        seen: set[int] = set()
-        for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
-            if row not in seen and boxes.is_free[column]:
+    def _look(
+        self, ledger: Ledger, slots: list[Slot], tick: Tick, site: Site, dt_s: float
+    ) -> tuple[Ledger, list[Stay]]:
+        """Return ledger and stays after a tick that shows something; ``slots`` are copies, ``dt_s`` may be counted."""
+        gone = tuple(copy(slot) for slot in ledger.gone if tick.time_s - slot.seen_s <= self.shuffle_s)
+        before, places = ledger.before, site.of_type("no_parking")
+        sighted = Sighted(
+            tick, slots, before, classes=self.classes, confidence=self.keep_confidence, same_iou=self.same_iou
+        )
+        kept = sighted.kept()
+        swapped = self._match(slots, sighted, tick, dt_s) if slots else []
+        reach = Reach(site.ground, self.shuffle_m)
+        away = [slot for slot in slots if slot.stands and slot.hidden_s]
+        if away or gone:
+            follow((*away, *gone), sighted, before, tick.time_s, reach)
+        if tick.steady is not None:
+            self._take_opinion(slots, tick)
+        flows = ledger.flows if tick.regions else self._judge_flows(ledger, slots, sighted, kept, places, tick.time_s)
+        jammed = {zone for zone, flow in flows.items() if flow.is_jam}
+        for slot in slots if flows else ():
+            if slot.in_jam or slot.zone in jammed:
+                self._hold_in_jam(slot, flows.get(slot.zone), tick.time_s, dt_s)
+        standing, ended, stays = self._settle(slots, gone, tick, reach)
+        born = self._born(ledger, slots, sighted, places, tick) if len(standing) < _SLOTS_MAX else ()
+        seen, nobodys = sighted.seen_now(before)
+        after = Ledger(
+            time_s=tick.time_s,
+            time_ms=tick.time_ms,
+            slots=(*standing, *swapped, *born)[:_SLOTS_MAX],
+            gone=ended,
+            before=seen,
+            nobodys=nobodys,
+            flows=flows,
+        )
+        return after, stays
+
+    def _match(self, slots: list[Slot], sighted: Sighted, tick: Tick, dt_s: float) -> list[Slot]:
+        """Give each slot the box that fits it best, and note for the others whether something hides them.
+
+        Return a candidate for each vehicle that has been found to stand in another's stead.
+        """
+        covers = sighted.covers(self.covered_share)
+        is_covered = covers.any(axis=1)
+        is_whole = sighted.iou >= self.keep_iou
+        is_fit = is_whole
+        if is_covered.any():
+            # A box that something nearer cuts short overlaps its place badly, yet lies inside it.
+            count = len(sighted.boxes)
+            is_rest = sighted.common[:, :count] >= _CONTAINED * sighted.areas[:count]
+            is_rest &= sighted.iou >= _REST_IOU
+            is_rest &= is_covered[:, None] & (sighted.rows[:, 3] <= sighted.held[:, 3, None])
+            is_fit = is_whole | is_rest
+        pairs = [
+            (not whole, not slots[row].stands, -iou, row, column)
+            for row, column, iou, whole in zip(
+                *(each.tolist() for each in np.nonzero(is_fit)),
+                sighted.iou[is_fit].tolist(),
+                is_whole[is_fit].tolist(),
+                strict=True,
+            )
+        ]
+        pairs.sort()
+        looks = {look.id: look for look in tick.looks}
+        seen, swapped = set[int](), list[Slot]()
+        for is_part, _, less, row, column in pairs:
+            if row not in seen and sighted.is_free(column):
                 seen.add(row)
-                boxes.is_free[column] = False
-                fit, whole = float(iou[row, column]), not is_rest[row, column]
-                slots[row].see(boxes.boxes[column], tick, dt_s, iou=fit, whole=whole)
+                slot = slots[row]
+                sighted.owner[column] = slot
+                look = looks.get(slot.id)
+                if look and (is_part or sighted.is_hidden(covers[row], column, self.same_iou)):
+                    look = None
+                if slot.look is None or self._is_proven(slot, slot.look, look, tick):
+                    slot.see(sighted.boxes[column], tick, dt_s, iou=-less, whole=not is_part)
+                    if look:
+                        slot.look, slot.look_s = look, tick.time_s
+                elif slot.refusals < _REFUSALS_MAX:
+                    slot.wait(tick, dt_s)
+                else:
+                    sighted.owner[column] = other = _other(slot, sighted, column, look, tick)
+                    swapped.append(other)
+        if len(seen) < len(slots):
+            self._miss(slots, seen, sighted, is_covered.tolist(), looks, dt_s)
+        return swapped
+
+    def _is_proven(self, slot: Slot, known: Look, look: Look | None, tick: Tick) -> bool:
+        """Say whether what stands in a slot may be taken for what stood there before, as far as anybody can tell."""
+        if not slot.stands:
+            return True
+        if slot.hidden_s <= self.reappear_s and not slot.is_unproven and slot.back_s is None:
+            return True
+        if look is None:
+            return slot.back_s is not None and tick.time_s - slot.back_s >= self.reappear_s
+        if is_alike(known, look):
+            return True
+        slot.refusals += 1
+        return False
+
+    def _miss(
+        self,
+        slots: list[Slot],
+        seen: set[int],
+        sighted: Sighted,
+        is_covered: list[bool],
+        looks: dict[str, Look],
+        dt_s: float,
+    ) -> None:
+        """Note for the slots that got no box what that means."""
+        is_looked_at = sighted.looked_at(sighted.held)
         for row, slot in enumerate(slots):
-            if row not in seen:
-                slot.miss(dt_s, covered=bool(is_covered[row]))
+            if row in seen:
+                continue
+            if not is_looked_at[row]:
+                slot.owed_s += dt_s
+                continue
+            slot.miss(dt_s, covered=is_covered[row])
+            look = looks.get(slot.id)
+            slot.is_lost = (
+                look is not None
+                and is_street(look) is False
+                and not slot.drove_off
+                and self._looks_empty(slot)
+                and slot.doubt_s < self.lost_max_s
+            )
+
+    def _take_opinion(self, slots: list[Slot], tick: Tick) -> None:
+        """Compare what stands with what the model finds in the picture of the last seconds."""
+        standing = [slot for slot in slots if slot.stands]
+        found = [
+            (box.x1, box.y1, box.x2, box.y2)
+            for box in tick.steady or ()
+            if box.label in self.classes and box.confidence >= self.keep_confidence
+        ]
+        best = overlaps(as_rows([slot.box for slot in standing]), as_rows(found))[1].max(axis=1, initial=0.0)
+        for slot, iou in zip(standing, best.tolist(), strict=True):
+            if iou >= self.keep_iou:
+                slot.verdict, slot.check_s = 1, tick.time_s + self.check_every_s
+            elif slot.shown_s >= _SHOWN_MIN_S:
+                slot.verdict, slot.check_s = min(slot.verdict, 0) - 1, tick.time_s + _RETRY_S
 
     def _judge_flows(
-        self, ledger: Ledger, slots: list[Slot], boxes: "_Boxes", places: tuple[Place, ...], now_s: float
+        self,
+        ledger: Ledger,
+        slots: list[Slot],
+        sighted: Sighted,
+        kept: list[float],
+        places: tuple[Place, ...],
+        now_s: float,
     ) -> dict[str, Flow]:
-        """Return how the lanes flow, judged by the vehicles that do not stand in a zone."""
+        """Return how the lanes flow. Traffic is what does not stand in a zone, and what has come to stand there lately.
+
+        Where the zone is the lane itself, vehicles that stop soon after each other are a queue; one alone is not.
+        """
         lanes = {place.id: place.lane for place in places if place.lane}
         if not lanes:
             return {}
-        rows, before = boxes.rows, as_rows(ledger.before)
-        held = as_rows([slot.box for slot in slots if slot.id])
-        if len(held) and len(rows):
-            rows = rows[overlaps(rows, held)[1].max(axis=1) < self.keep_iou]
-        return {
-            zone: flow.step(ledger.flows.get(zone, Flow()), lane, rows, before, now_s=now_s, window_s=self.jam_window_s)
-            for zone, lane in lanes.items()
-        }
+        near = sighted.iou[[slot.stands for slot in slots]].max(axis=0, initial=0.0).tolist()
+        is_traffic = [near[n] < self.keep_iou and bool(sighted.is_once[n]) for n in range(len(near))]
+        is_young = [
+            owner is not None
+            and owner.stands
+            and (owner.in_jam or now_s - owner.start_s < self.jam_lookback_s)
+            for owner in sighted.owner
+        ]
+        bases, flows = base_points(sighted.rows), dict[str, Flow]()
+        for zone, lane in lanes.items():
+            here = np.flatnonzero(inside(bases, lane)).tolist()
+            still = sum(is_traffic[n] and kept[n] >= SAME_PLACE_IOU for n in here)
+            moved = sum(is_traffic[n] for n in here) - still
+            young = sum(is_young[n] for n in here)
+            if young > 1 or still:
+                still += young
+            flow = ledger.flows.get(zone, Flow())
+            flows[zone] = flow.after(now_s, still, moved, window_s=self.jam_window_s, ratio=self.jam_ratio)
+        return flows
 
     def _hold_in_jam(self, slot: Slot, lane: Flow | None, now_s: float, dt_s: float) -> None:
         """Freeze the clock of a young slot while its lane is jammed; give the time back when the lane has flowed."""
         if lane is None:
             return
-        if lane.is_jam and now_s - slot.start_s < self.jam_lookback_s:
+        age_s = now_s - slot.start_s
+        if lane.is_jam and age_s < self.jam_lookback_s:
             slot.in_jam = True
         if slot.in_jam:
             slot.jam_s += dt_s
-            if not lane.is_jam and now_s - lane.clear_since_s >= self.jam_release_s:
+            has_flowed = not lane.is_jam and now_s - lane.clear_since_s >= self.jam_release_s
+            if has_flowed or age_s >= self.jam_hold_max_s:
                 slot.in_jam, slot.jam_s = False, 0.0
 
-    def _settle(self, slots: list[Slot], tick: Tick) -> tuple[list[Slot], list[Stay]]:
-        """Return the slots that go on, and the stays: those that stand and, once, those that have left."""
-        kept: list[Slot] = []
-        stays: list[Stay] = []
-        for slot in slots:
-            if slot.id:
-                has_left = self._has_left(slot)
-                stays.append(slot.stay(tick, has_left=has_left))
-                if not has_left:
-                    kept.append(slot)
-            elif slot.visible_s >= slot.hidden_s and slot.drift() <= _SETTLED_DRIFT:
-                if tick.time_s - slot.start_s >= self.settle_s and self._is_steady(slot):
-                    slot.stand(tick.camera)
-                    stays.append(slot.stay(tick))
-                kept.append(slot)
-        return kept, stays
+    def _settle(
+        self, slots: list[Slot], gone: tuple[Slot, ...], tick: Tick, reach: Reach
+    ) -> tuple[list[Slot], tuple[Slot, ...], list[Stay]]:
+        """Return the slots that go on, the stays that have ended lately, and the stays: those that left come first."""
+        left = [slot for slot in slots if slot.stands and self._has_left(slot)]
+        stays = [slot.stay(tick, has_left=True) for slot in left]
+        old, ended = [*gone, *left], {slot.id for slot in left}
+        kept = [slot for slot in slots if (slot.id not in ended if slot.stands else self._is_settling(slot))]
+        for slot in [slot for slot in kept if not slot.stands and self._has_settled(slot, tick, reach)]:
+            slot.stands, slot.anchor = True, slot.box
+            slot.check_s = slot.start_s + self.check_first_s
+            away = [each for each in kept if each.stands and each.hidden_s and each is not slot]
+            before = resumed(slot, [*old, *away], tick.time_s, reach, vanished_s=self.lost_max_s)
+            if before is None:
+                continue
+            if any(each is before for each in away):
+                stays.append(before.stay(tick, has_left=True))
+            slot.go_on_with(before, same_place=reach.holds(before.origin or before.box, slot.box))
+            kept, old = ([each for each in some if each is not before] for some in (kept, old))
+        stays += [slot.stay(tick) for slot in kept if slot.stands]
+        return kept, tuple(old[-_GONE_MAX:]), stays
 
-    def _is_steady(self, slot: Slot) -> bool:
-        return not slot.hidden_s and slot.visible_s >= _SETTLED_SHARE * (slot.visible_s + slot.occluded_s)
+    @staticmethod
+    def _is_settling(slot: Slot) -> bool:
+        return slot.visible_s + slot.owed_s >= slot.hidden_s and not slot.has_moved(_SETTLED_DRIFT)
+
+    def _has_settled(self, slot: Slot, tick: Tick, reach: Reach) -> bool:
+        """Say whether a candidate has stood for long enough, was seen for most of it, and may be a vehicle."""
+        if tick.time_s - slot.start_s < self.settle_s or slot.hidden_s or slot.owed_s:
+            return False
+        if slot.visible_s < _SETTLED_SHARE * (slot.visible_s + slot.occluded_s):
+            return False
+        moved_m = reach.moved_m(slot.anchor, slot.box)
+        if moved_m is None or reach.ground is None:
+            return True
+        x1, _, x2, y2 = slot.box
+        noise_m = _NOISE_PX * reach.ground.metres_per_pixel(((x1 + x2) / 2, y2))
+        return moved_m <= self.settle_m + noise_m and min(widths_m(reach.ground, slot.box)) >= self.vehicle_min_m
+
+    def _looks_empty(self, slot: Slot) -> bool:
+        return slot.hidden_s > 0 and slot.misses >= _MISSES_MIN and slot.doubt_s >= self.leave_s
 
     def _has_left(self, slot: Slot) -> bool:
-        looks_empty = slot.hidden_s > 0 and slot.misses >= _MISSES_MIN and slot.doubt_s >= self.leave_s
-        return looks_empty or slot.hidden_s > self.hidden_max_s or slot.drift() > _LEFT_DRIFT
+        if slot.refusals >= _REFUSALS_MAX or slot.hidden_s > self.hidden_max_s:
+            return True
+        if slot.has_moved(_LEFT_DRIFT) or slot.has_rolled(_LEFT_DRIFT):
+            return True
+        return self._looks_empty(slot) and not slot.is_lost
 
-    def _born(self, slots: list[Slot], boxes: "_Boxes", tick: Tick, places: tuple[Place, ...]) -> Iterator[Slot]:
-        """Yield a candidate for every vehicle in a zone that no slot has claimed."""
+    def _born(
+        self,
+        ledger: Ledger,
+        slots: list[Slot],
+        sighted: Sighted,
+        places: tuple[Place, ...],
+        tick: Tick,
+    ) -> Iterator[Slot]:
+        """Yield a candidate for every vehicle in a zone that no slot has claimed and that kept its place for a tick."""
+        prior = sighted.prior[: ledger.nobodys]
         fresh = [
-            number
-            for number, box in enumerate(boxes.boxes)
-            if boxes.is_free[number] and box.confidence >= self.birth_confidence
+            column
+            for column in np.flatnonzero(prior.max(axis=0, initial=0.0) >= self.keep_iou).tolist()
+            if sighted.boxes[column].confidence >= self.birth_confidence and sighted.is_free(column)
         ]
-        if not fresh or not places:
+        if not fresh or not places or ledger.time_s is None:
             return
-        rows = boxes.rows[fresh]
-        shares = np.stack([footprint_shares(rows, place.polygon) for place in places])
-        held = as_rows([slot.box for slot in slots if slot.id and not slot.hidden_s])
-        is_double: Bools = np.any(overlaps(rows, held)[1] >= _DOUBLE_IOU, axis=1)
-        best = shares.argmax(axis=0)
-        for column, number in enumerate(fresh):
-            if shares[best[column], column] >= self.footprint_share and not is_double[column]:
-                box = boxes.boxes[number]
-                corners = (box.x1, box.y1, box.x2, box.y2)
-                yield Slot(
-                    zone=places[best[column]].id,
-                    box=corners,
-                    anchor=corners,
-                    start_s=tick.time_s,
-                    start_ms=tick.time_ms,
-                    seen_s=tick.time_s,
-                    seen_ms=tick.time_ms,
-                    label=box.label,
-                    confidence=box.confidence,
-                )
+        # Of a vehicle that stands and is seen, another box that overlaps it is a double.
+        seen = [slot.stands and not slot.hidden_s for slot in slots]
+        double = sighted.iou[seen][:, fresh].max(axis=0, initial=0.0).tolist()
+        shares = np.stack([footprint_shares(sighted.rows[fresh], place.polygon) for place in places])
+        best = shares.argmax(axis=0).tolist()
+        share = shares.max(axis=0).tolist()
+        for number, column in enumerate(fresh):
+            if share[number] >= self.footprint_share and double[number] < _DOUBLE_IOU:
+                zone = places[best[number]].id
+                first = ledger.before[int(prior[:, column].argmax())]
+                slot = _candidate(tick.camera, zone, first, sighted, column, ledger.time_s, ledger.time_ms)
+                slot.see(sighted.boxes[column], tick, tick.time_s - ledger.time_s, iou=1.0, whole=True)
+                yield slot
 
 
-class _Boxes:
-    """The boxes of a tick: all that may hide a vehicle, and the vehicles, each once."""
+def _blinded(slots: list[Slot], gap_s: float) -> list[Slot]:
+    """Return the slots that outlast a time in which nobody watched."""
+    standing = [slot for slot in slots if slot.stands]
+    for slot in standing:
+        slot.blind_s += gap_s
+        slot.is_unproven = True
+    return standing
 
-    def __init__(self, parking: Parking, tick: Tick) -> None:
-        scene = [box for box in tick.boxes if box.confidence >= parking.keep_confidence]
-        self.scene: Floats = as_rows([(box.x1, box.y1, box.x2, box.y2) for box in scene])
-        vehicles = [number for number, box in enumerate(scene) if box.label in parking.classes]
-        vehicles.sort(key=lambda number: -scene[number].confidence)
-        rows = self.scene[vehicles]
-        is_double: Bools = np.any(np.triu(overlaps(rows, rows)[1] >= parking.same_iou, k=1), axis=0)
-        once = np.flatnonzero(~is_double).tolist()
-        self.rows: Floats = rows[once]
-        self.boxes: list[Box] = [scene[vehicles[number]] for number in once]
-        self.is_free = [True] * len(once)
+
+def _candidate(
+    camera: str, zone: str, box: Corners, sighted: Sighted, column: int, time_s: float, time_ms: int
+) -> Slot:
+    """Return the slot of a vehicle that was at this place at that time."""
+    found = sighted.boxes[column]
+    return Slot(
+        id=slot_id(camera, zone, time_ms, box),
+        zone=zone,
+        box=box,
+        anchor=box,
+        last=box,
+        followed_s=time_s,
+        start_s=time_s,
+        start_ms=time_ms,
+        seen_s=time_s,
+        seen_ms=time_ms,
+        label=found.label,
+        confidence=found.confidence,
+    )
+
+
+def _other(slot: Slot, sighted: Sighted, column: int, look: Look | None, tick: Tick) -> Slot:
+    """Return a candidate for the vehicle that stands where another was, since it was first seen there."""
+    back_s, back_ms = (tick.time_s, tick.time_ms) if slot.back_s is None else (slot.back_s, slot.back_ms)
+    slot.drove_off = True
+    other = _candidate(tick.camera, slot.zone, sighted.corners[column], sighted, column, back_s, back_ms)
+    other.see(sighted.boxes[column], tick, tick.time_s - back_s, iou=1.0, whole=True)
+    other.look, other.look_s = look, tick.time_s
+    return other
