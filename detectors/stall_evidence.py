@@ -1,6 +1,7 @@
 """Evidence: what one tick says of stalls, sorted once: things, people, what stalls are made of, and what hides them."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -58,6 +59,27 @@ def evidence_of(tick: Tick, *, proxies: Sequence[str], custom: Sequence[str], pe
         found.proxies = [box for box in found.proxies if not _is_carried(box, found.people)]
     found.feet = [((box.x1 + box.x2) / 2, box.y2) for box in found.people]
     return found
+
+
+class Standing(NamedTuple):
+    """Blobs at one place, summed up; means are weighted by area."""
+
+    area_m2: float
+    bare_m2: float
+    """Of it, what nobody covers."""
+    edges: float
+    vehicle: float
+
+
+def standing(blobs: Sequence[Blob], metre: float) -> Standing:
+    """Return the sum of blobs where an upright metre has ``metre`` pixels."""
+    area = sum(blob.area for blob in blobs)
+    if not area:
+        return Standing(0.0, 0.0, 0.0, 0.0)
+    bare = sum(blob.area * (1 - blob.explained) for blob in blobs)
+    edges = sum(blob.area * blob.edges for blob in blobs) / area
+    vehicle = sum(blob.area * blob.vehicle for blob in blobs) / area
+    return Standing(area / metre**2, bare / metre**2, edges, vehicle)
 
 
 def corners_of(thing: Blob | Box) -> Corners:

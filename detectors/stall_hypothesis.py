@@ -2,9 +2,12 @@
 
 import copy
 import math
+from collections.abc import Sequence
 
 import msgspec
 
+from detectors.geometry import Point
+from detectors.stall_evidence import DEEP, area_of, base_of, common
 from detectors.stall_visits import Visits
 from detectors.tick import Tick
 from detectors.wants import Corners
@@ -14,6 +17,9 @@ from wire.stall import Stall
 _AREA_MEMORY_S, _BOX_MEMORY_S, _PROXY_MEMORY_S = 4.0, 10.0, 60.0
 _PACKING = 0.5
 """Share of the largest area below which a stall is being packed up."""
+_PERSON_M = (1.1, 2.2, 1.1, 1.7)
+"""A lone blob of a height between the first two metres, narrower than the third, and this many times as high as wide
+may well be a person that the model does not see."""
 _SURROUNDINGS_M = 2.5
 """How far around a stall those stand who belong to it."""
 
@@ -119,6 +125,13 @@ class Hypothesis(msgspec.Struct, kw_only=True, omit_defaults=True):
         """Turn the candidate into a stall: give it its id."""
         self.id = uuid7_of(self.start_ms, camera, self.zone, ",".join(str(round(each)) for each in self.box))
 
+    @property
+    def is_person_shaped(self) -> bool:
+        """It is as high and narrow as a person."""
+        low, high, width_max, shape = _PERSON_M
+        width, height = (self.box[2] - self.box[0]) / self.metre, (self.box[3] - self.box[1]) / self.metre
+        return low <= height <= high and width <= width_max and height >= shape * width
+
     def surroundings(self) -> Corners:
         """Return the part of the picture that is of interest to it."""
         margin = _SURROUNDINGS_M * self.metre
@@ -172,3 +185,37 @@ class Hypothesis(msgspec.Struct, kw_only=True, omit_defaults=True):
             trade_dwell_s=self.trade_dwell_s,
             area_m2=self.area_m2,
         )
+
+
+class Gone(msgspec.Struct, frozen=True, array_like=True):
+    """A stall that has left, which may come back."""
+
+    id: str
+    zone: str
+    time_s: float
+    point: Point
+    metre: float
+
+
+def resumed(fresh: Hypothesis, gone: Sequence[Gone], now_s: float, resume_s: float, resume_m: float) -> str | None:
+    """Return the latest stall that left the zone within ``resume_m`` and ``resume_s`` of this one."""
+    x, y = base_of(fresh.box)
+    for each in reversed(gone):
+        limit = resume_m * (each.metre + fresh.metre) / 2
+        is_near = abs(each.point[0] - x) <= limit and abs(each.point[1] - y) * DEEP <= limit
+        if each.zone == fresh.zone and is_near and now_s - each.time_s <= resume_s:
+            return each.id
+    return None
+
+
+def merged(held: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Return the hypotheses without candidates that have grown into one that stands."""
+    return [
+        each
+        for each in held
+        if each.id
+        or not any(
+            other.id and common(each.box, other.box) >= 0.5 * min(area_of(each.box), area_of(other.box))
+            for other in held
+        )
+    ]

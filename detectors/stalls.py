@@ -18,19 +18,18 @@ from detectors.stall_evidence import (
     DEEP,
     Evidence,
     apart,
-    area_of,
     base_of,
     belongs,
-    common,
     corners_of,
     evidence_of,
     is_covered,
     is_looked_at,
     ramp,
+    standing,
     united,
     zone_of,
 )
-from detectors.stall_hypothesis import Hypothesis
+from detectors.stall_hypothesis import Gone, Hypothesis, merged, resumed
 from detectors.stall_scale import Scale
 from detectors.tick import Tick
 from detectors.wants import Wants
@@ -43,20 +42,7 @@ _REMAINS = 0.3
 """Share of its largest area that must be left for a stall to be there still."""
 _STANDS_M = 0.2
 """By how much the feet of one who stands may seem to move between two ticks."""
-_PERSON_M = (1.1, 2.2, 1.1, 1.7)
-"""A lone blob of a height between the first two metres, narrower than the third, and this many times as high as wide
-may well be a person that the model does not see."""
 _SCALE_EVERY_S = 1.0
-
-
-class Gone(msgspec.Struct, frozen=True, array_like=True):
-    """A stall that has left, which may come back."""
-
-    id: str
-    zone: str
-    time_s: float
-    point: Point
-    metre: float
 
 
 class StallLedger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -228,7 +214,7 @@ class Stalls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             else:
                 each.see(None, tick, dt_s)
         stalls: list[Stall] = []
-        kept, left = self._settle(_merged(held), ledger, tick, stalls)
+        kept, left = self._settle(merged(held), ledger, tick, stalls)
         gone = self._gone(ledger, left, tick)
         kept += self._born(evidence, scale, tick, site, places)
         feet = tuple(evidence.feet) if kept else ()
@@ -247,26 +233,14 @@ class Stalls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if custom:
             evidence.custom = [box for box in evidence.custom if box not in custom]
         each.age_s += dt_s
-        square = each.metre * each.metre
-        bare_m2 = sum(blob.area * (1 - blob.explained) for blob in near) / square
-        whole_m2 = sum(blob.area for blob in near) / square
-        if near:
-            edges, vehicle = (
-                sum(getattr(blob, name) * blob.area for blob in near) / (whole_m2 * square)
-                for name in ("edges", "vehicle")
-            )
-            each.measure(whole_m2, edges, vehicle, dt_s)
-        else:
-            each.measure(0.0, 0.0, 0.0, dt_s)
+        stands = standing(near, each.metre)
+        each.measure(stands.area_m2, stands.edges, stands.vehicle, dt_s)
         each.recognise(frozenset(box.label for box in proxies), dt_s, custom=bool(custom), cargo=bool(cargo))
-        if bare_m2 >= self.area_min_m2:
+        if stands.bare_m2 >= self.area_min_m2:
             each.solid_s += dt_s
-        is_there = (near and whole_m2 >= _REMAINS * each.peak_m2) or custom
-        if is_there:
-            parts = [
-                corners_of(part) for part in (*near, *custom, *(box for box in proxies if box.label == "umbrella"))
-            ]
-            each.see(united(parts), tick, dt_s)
+        if custom or (near and stands.area_m2 >= _REMAINS * each.peak_m2):
+            over = [corners_of(box) for box in proxies if box.label == "umbrella"]
+            each.see(united([*map(corners_of, near), *map(corners_of, custom), *over]), tick, dt_s)
         else:
             each.miss(dt_s, covered=is_covered(each.box, evidence))
         if not each.id:
@@ -323,7 +297,7 @@ class Stalls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             score += self.cargo_weight
         if has_blob and not is_custom:
             score += self.flat_weight * flat + self.vehicle_weight * vehicle
-            if not kinds and self._is_person_shaped(each):
+            if not kinds and each.is_person_shaped:
                 score += self.person_weight
         if not each.has_object:
             score += self.people_weight
@@ -332,12 +306,6 @@ class Stalls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         is_sold = each.has_vendor and (each.customers > 0 or kinds >= 2)
         if not each.is_trade and each.id and score >= self.sure_score and each.has_object and (is_custom or is_sold):
             each.is_trade, each.trade_dwell_s = True, each.dwell_s
-
-    @staticmethod
-    def _is_person_shaped(each: Hypothesis) -> bool:
-        low, high, width_max, shape = _PERSON_M
-        width, height = (each.box[2] - each.box[0]) / each.metre, (each.box[3] - each.box[1]) / each.metre
-        return low <= height <= high and width <= width_max and height >= shape * width
 
     def _settle(
         self, held: Sequence[Hypothesis], ledger: StallLedger, tick: Tick, stalls: list[Stall]
@@ -352,7 +320,7 @@ class Stalls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             if not each.id and each.has_object and not has_left and self._is_large(each):
                 each.visible_s = tick.time_s - each.start_s
                 each.stand(tick.camera)
-                each.resumes = self._resumed(each, ledger, tick)
+                each.resumes = resumed(each, ledger.gone, tick.time_s, self.resume_s, self.resume_m)
             if each.id:
                 stalls.append(each.stall(tick, self.proxy_share, has_left=has_left))
             if not has_left:
@@ -363,16 +331,6 @@ class Stalls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def _is_large(self, each: Hypothesis) -> bool:
         return each.custom >= 0.5 or each.area_m2 >= self.area_min_m2
-
-    def _resumed(self, each: Hypothesis, ledger: StallLedger, tick: Tick) -> str | None:
-        """Return the latest stall that left nearby a short while ago."""
-        x, y = base_of(each.box)
-        for gone in reversed(ledger.gone):
-            limit = self.resume_m * (gone.metre + each.metre) / 2
-            is_near = abs(gone.point[0] - x) <= limit and abs(gone.point[1] - y) * DEEP <= limit
-            if gone.zone == each.zone and is_near and tick.time_s - gone.time_s <= self.resume_s:
-                return gone.id
-        return None
 
     def _gone(self, ledger: StallLedger, left: Sequence[Hypothesis], tick: Tick) -> tuple[Gone, ...]:
         """Return the stalls that may yet come back."""
@@ -403,16 +361,3 @@ class Stalls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 )
             )
         return born
-
-
-def _merged(held: Sequence[Hypothesis]) -> list[Hypothesis]:
-    """Return the hypotheses without candidates that have grown into one that stands."""
-    return [
-        each
-        for each in held
-        if each.id
-        or not any(
-            other.id and common(each.box, other.box) >= 0.5 * min(area_of(each.box), area_of(other.box))
-            for other in held
-        )
-    ]
