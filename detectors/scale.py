@@ -27,8 +27,8 @@ _BANDS = 16
 _SIZES_A_BAND = 15
 _SIZES_MIN = 3
 """In a band that counts."""
-_BANDS_MIN = 3
-_SPAN_MIN = 0.15
+_BANDS_MIN = 4
+_SPAN_MIN = 0.25
 """Share of the picture's height that the bands must span."""
 _SLOPE_MIN = 0.03
 _VIEW_DEG = 50.0

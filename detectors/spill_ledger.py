@@ -25,6 +25,7 @@ class SpillLedger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     undecided: dict[str, int] = {}
     """NO_DECISION: passages after which it could not, by reason."""
 
-    def visible(self, passage: str) -> tuple[Truck, ...]:
-        """Return the trucks of a passage that the last look at the picture has found."""
-        return tuple(truck for truck in self.trucks if truck.passage == passage and truck.seen_s == self.looked_s)
+    def visible(self, passage: str) -> Truck | None:
+        """Return the truck of a passage, if the last look at the picture has found it."""
+        found = (truck for truck in self.trucks if truck.passage == passage and truck.seen_s == self.looked_s)
+        return next(found, None)

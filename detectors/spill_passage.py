@@ -1,12 +1,12 @@
-"""Passage: heavy vehicles that have swept a stretch of a lane, and what is found there afterwards."""
+"""Passage: a heavy vehicle has swept a stretch of a lane; and what is found there afterwards."""
 
 import copy
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 
 from detectors.spill_strip import Strip
-from detectors.spill_truck import Base
 from detectors.surface import Piece, SurfaceWant
 from detectors.tick import Tick
 from detectors.wants import Corners
@@ -14,7 +14,7 @@ from wire.identifiers import uuid7_of
 from wire.spill import Spill
 
 Phase = Literal["armed", "settle", "confirm", "watch"]
-"""Trucks are in the lane; the road is seen afterwards; it is compared again; the spill is sure, until it is cleared."""
+"""The truck is in the lane; the road is seen afterwards; it is compared again; the spill is sure, until it is cleared."""
 
 _SAME_SHARE = 0.5
 """Share of the smaller piece that the other must cover to be the same one."""
@@ -37,13 +37,13 @@ class Passage(msgspec.Struct, kw_only=True, omit_defaults=True):
     phase: Phase = "armed"
     before_s: float
     first_s: float
-    heavy: int = 0
-    """Heavy vehicles that can have done it."""
-    cued: int = 0
-    """How many trucks small things flew behind."""
-    bases: tuple[Base, ...] = ()
+    heavy: int = 1
+    """Heavy vehicles that can have done it: this one, and those that passed between the two looks at the road."""
+    is_cued: bool = False
+    """Small things were seen to fly behind it ..."""
+    has_rival: bool = False
+    """... or behind another of them."""
     confidence: float = 0.0
-    has_sweeper: bool = False
     exit_s: float = 0.0
     exit_ms: int = 0
     strip: Strip | None = None
@@ -68,10 +68,10 @@ class Passage(msgspec.Struct, kw_only=True, omit_defaults=True):
         """Return a copy that may be changed."""
         return copy.copy(self)
 
-    def want(self, rears: tuple[Corners, ...], samples: int, time_s: float) -> SurfaceWant | None:
-        """Return what is asked of the next picture, if anything."""
+    def want(self, rear: Corners | None, samples: int, time_s: float) -> SurfaceWant | None:
+        """Return what is asked of the next picture, if anything; ``rear``: the place behind the truck, while seen."""
         if self.phase == "armed" or self.strip is None:
-            return SurfaceWant(id=self.id, before_s=self.before_s, rears=rears)
+            return SurfaceWant(id=self.id, before_s=self.before_s, rear=rear)
         if time_s < self.due_s:
             return None
         strip = self.strip
@@ -88,7 +88,12 @@ class Passage(msgspec.Struct, kw_only=True, omit_defaults=True):
     @property
     def is_attributed(self) -> bool:
         """Tell whether one truck, and no other, can have done it."""
-        return self.heavy == 1 or self.cued == 1
+        return self.heavy == 1 or (self.is_cued and not self.has_rival)
+
+    @property
+    def has_cue(self) -> bool:
+        """Tell whether it was seen to fall from a truck, or lies as if it had."""
+        return self.is_cued or self.is_trail
 
     @property
     def is_trail(self) -> bool:
@@ -134,13 +139,13 @@ class Passage(msgspec.Struct, kw_only=True, omit_defaults=True):
             end_ms=self.seen_ms if has_left else None,
             label="truck" if self.is_attributed else "debris",
             confidence=self.confidence,
-            bbox=_bounds(pieces),
+            bbox=bounds(pieces),
             size=tick.size,
             checks=float(self.checks),
             confirmed=float(self.confirmed),
             is_confirmed=self.phase == "watch",
             is_attributed=self.is_attributed,
-            has_cue=self.cued > 0 or self.is_trail,
+            has_cue=self.has_cue,
             pieces=float(len(pieces)),
             area_m2=round(sum(piece.area_m2 for piece in pieces), 3),
         )
@@ -160,9 +165,9 @@ def is_same(a: Piece, b: Piece) -> bool:
     return width > 0 and height > 0 and width * height >= _SAME_SHARE * min(aw * ah, bw * bh)
 
 
-def _bounds(pieces: tuple[Piece, ...]) -> tuple[float, float, float, float]:
-    x = min(piece.bbox[0] for piece in pieces)
-    y = min(piece.bbox[1] for piece in pieces)
-    right = max(piece.bbox[0] + piece.bbox[2] for piece in pieces)
-    bottom = max(piece.bbox[1] + piece.bbox[3] for piece in pieces)
-    return x, y, right - x, bottom - y
+def bounds(pieces: Iterable[Piece]) -> tuple[float, float, float, float]:
+    """Return the box around pieces: x, y, width, height."""
+    left, top, right, bottom = zip(
+        *((x, y, x + width, y + height) for x, y, width, height in (piece.bbox for piece in pieces)), strict=True
+    )
+    return min(left), min(top), max(right) - min(left), max(bottom) - min(top)

@@ -1,4 +1,4 @@
-"""Strip: the part of the road that trucks have swept, and the matrix that lays it flat."""
+"""Strip: the part of the road that a truck has swept, and the matrix that lays it flat."""
 
 import math
 
@@ -26,14 +26,14 @@ class Strip(msgspec.Struct, frozen=True, kw_only=True):
 
 def strip_of(
     bases: tuple[Base, ...],
-    lanes: list[tuple[Point, ...]],
+    lane: tuple[Point, ...],
     ground: Ground,
     *,
     beside_m: float,
     beyond_m: float,
     resolution_max_m: float,
 ) -> Strip | None:
-    """Return the union of the footprints, wider by ``beside_m`` and longer by ``beyond_m``, clipped to the lanes.
+    """Return the union of the footprints, wider by ``beside_m`` and longer by ``beyond_m``, clipped to the lane.
 
     None where all of it is too far away: a row of the picture would cover more than ``resolution_max_m``.
     """
@@ -59,7 +59,7 @@ def strip_of(
     grid = np.stack((across, np.broadcast_to(along[:, None], across.shape)), axis=-1)
     pixels, is_ahead = _seen(grid.reshape(-1, 2) @ axes.T, ground, rows[0, (0, 2)])
     in_lane = is_ahead & (_resolution(pixels, ground) <= resolution_max_m)
-    in_lane &= np.any([inside(pixels, lane) for lane in lanes], axis=0)
+    in_lane &= inside(pixels, lane)
     return _outline(grid, in_lane.reshape(across.shape), axes, ground)
 
 

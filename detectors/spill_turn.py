@@ -9,7 +9,7 @@ from detectors.ground import Ground
 from detectors.scale import CAR_HEIGHT_M
 from detectors.site import Place
 from detectors.spill_ledger import SpillLedger
-from detectors.spill_passage import Find, Passage, is_same
+from detectors.spill_passage import Find, Passage, bounds
 from detectors.spill_strip import strip_of
 from detectors.spill_truck import Kind, Seen, Truck, follow, once
 from detectors.surface import Piece, Surface
@@ -29,9 +29,10 @@ _SIGHTINGS_MIN = 2
 _PASSAGES_MAX = 6
 _PARTICLES_MIN, _PARTICLE_TICKS = 3, 2
 """Small things in one picture, and pictures with so many, that make a cue."""
-_BASES_MAX = 120
 _FLIGHT_S = 0.5
 """What falls comes to rest within this time."""
+_AMONG = 0.15
+"""Sides of a spill's box by which it is widened when others' pieces are told from its own."""
 _BEFORE_S = 1.0
 """The road is remembered as of this long before a truck is first seen."""
 
@@ -95,13 +96,10 @@ class Turn:
         if not gone:
             return
         self.trucks = [truck for truck in self.trucks if time_s - truck.seen_s <= own.lost_s]
-        road = ground or self.scale.ground(self.tick.size)
         for truck in gone:
-            self._leave(truck, lanes, road)
-        here = {truck.passage for truck in self.trucks}
-        for passage in list(self.passages):
-            if passage.phase == "armed" and passage.id not in here:
-                self._settle(passage, lanes, road)
+            passage = next((each for each in self.passages if each.id == truck.passage), None)
+            if passage is not None:
+                self._settle(passage, truck, lanes, ground)
 
     def _seen(self, lanes: tuple[Place, ...], ground: Ground | None) -> list[Seen]:
         """Return the vehicles in lanes that are larger than a car, each once."""
@@ -162,38 +160,25 @@ class Turn:
 
     def _count_particles(self) -> None:
         """Note behind which trucks small things fly."""
-        for surface in self.tick.surfaces:
-            numbers = [truck.number for truck in self.before.visible(surface.id)]
-            flying = {
-                number
-                for number, count in zip(numbers, surface.particles, strict=False)
-                if count >= _PARTICLES_MIN
-            }
-            for truck in self.trucks:
-                if truck.number in flying:
-                    truck.particle_ticks += 1
-                    self._cue(truck)
-
-    def _cue(self, truck: Truck) -> None:
-        for passage in self.passages:
-            if passage.id == truck.passage and truck.particle_ticks == _PARTICLE_TICKS:
-                passage.cued += 1
+        flying = {surface.id for surface in self.tick.surfaces if surface.particles >= _PARTICLES_MIN}
+        for truck in self.trucks if flying else ():
+            if truck.passage in flying and truck.seen_s == self.looked_s:
+                truck.particle_ticks += 1
+                if truck.particle_ticks == _PARTICLE_TICKS:
+                    for passage in self.passages:
+                        is_own = passage.id == truck.passage
+                        passage.is_cued |= is_own
+                        passage.has_rival |= not is_own
 
     def _arm(self, truck: Truck) -> None:
-        """Put a truck into the passage that is open in its lane, or open one."""
+        """Open a passage; whoever is on the road between the two looks at it can have done what is found there."""
         pending = [passage for passage in self.passages if passage.phase in {"armed", "settle"}]
-        # What falls may roll into the next lane: whoever passes meanwhile can have done it.
         for passage in pending:
             passage.heavy += 1
-            if passage.lane == truck.lane and not truck.passage:
-                passage.phase, truck.passage = "armed", passage.id
-        if truck.passage:
-            return
         if len(self.passages) >= _PASSAGES_MAX:
             truck.passage = "none"
             self._count_undecided("busy")
             return
-        others = sum(1 for other in self.trucks if other.passage)
         truck.passage = uuid7_of(truck.first_ms, self.tick.camera, truck.lane, str(truck.number))
         self.passages.append(
             Passage(
@@ -201,51 +186,41 @@ class Turn:
                 lane=truck.lane,
                 before_s=truck.first_s - _BEFORE_S,
                 first_s=truck.first_s,
-                heavy=1 + others,
+                heavy=1 + len(pending),
+                has_rival=any(passage.is_cued for passage in pending),
             )
         )
 
-    def _leave(self, truck: Truck, lanes: tuple[Place, ...], road: Ground | None) -> None:
-        """Add what a truck has swept to its passage, if it was heavy, driving and followed for long enough."""
+    def _settle(self, passage: Passage, truck: Truck, lanes: tuple[Place, ...], ground: Ground | None) -> None:
+        """Ask for the road behind a truck that has gone, if it was heavy, driving and followed for long enough."""
         own = self.own
-        passage = next((each for each in self.passages if each.id == truck.passage), None)
-        if passage is None or truck.seen_s - truck.first_s < own.track_s or not self._is_heavy(truck):
-            return
-        direction = next((place.direction for place in lanes if place.id == truck.lane), None)
+        passage.exit_s, passage.exit_ms, passage.confidence = truck.seen_s, truck.seen_ms, truck.confidence
+        place = next(each for each in lanes if each.id == truck.lane)
+        road = ground or self.scale.ground(self.tick.size)
         across, down = truck.way()
-        if direction is not None and across * direction[0] + down * direction[1] <= 0:
-            return
-        if road is not None and truck.speed_mps(road) < own.speed_min_mps:
-            return
-        passage.bases = (*passage.bases, *truck.path)[-_BASES_MAX:]
-        passage.confidence = max(passage.confidence, truck.confidence)
-        passage.has_sweeper |= truck.is_sweeper
-        if truck.seen_s > passage.exit_s:
-            passage.exit_s, passage.exit_ms = truck.seen_s, truck.seen_ms
-
-    def _settle(self, passage: Passage, lanes: tuple[Place, ...], road: Ground | None) -> None:
-        """Ask for the road behind the trucks of a passage that have all gone."""
-        own = self.own
-        if not passage.bases:
+        is_against = place.direction is not None and across * place.direction[0] + down * place.direction[1] <= 0
+        is_short = truck.seen_s - truck.first_s < own.track_s
+        if is_short or is_against or not self._is_heavy(truck):
             self.passages.remove(passage)
-        elif passage.has_sweeper:
-            self._give_up(passage, "sweeper")
         elif road is None:
             self._give_up(passage, "scale not known")
+        elif truck.speed_mps(road) < own.speed_min_mps:
+            self.passages.remove(passage)
+        elif truck.is_sweeper:
+            self._give_up(passage, "sweeper")
         else:
             passage.strip = strip_of(
-                passage.bases,
-                [place.polygon for place in lanes if place.id == passage.lane],
+                truck.path,
+                place.polygon,
                 road,
                 beside_m=own.beside_m,
                 beyond_m=own.beyond_m,
                 resolution_max_m=own.resolution_max_m,
             )
-            if passage.strip is None:
-                self._give_up(passage, "too far away")
-                return
             passage.phase = "settle"
             passage.after_s = passage.due_s = passage.exit_s + _FLIGHT_S
+            if passage.strip is None:
+                self._give_up(passage, "too far away")
 
     def compare(self) -> None:
         """Take what the eyes say of the road, and note where they could not."""
@@ -277,9 +252,13 @@ class Turn:
             passage.after_s, passage.due_s = tick.time_s, tick.time_s + own.checks_s[0]
 
     def _new(self, passage: Passage, pieces: tuple[Piece, ...]) -> list[Piece]:
-        """Return the pieces that no other passage has found."""
-        held = [find.piece for other in self.passages if other is not passage for find in other.finds]
-        return [piece for piece in pieces if not any(is_same(piece, other) for other in held)]
+        """Return the pieces that do not lie among those of another passage: one spill is one, whoever passes it."""
+        held = [
+            bounds(find.piece for find in other.finds)
+            for other in self.passages
+            if other is not passage and other.finds
+        ]
+        return [piece for piece in pieces if not any(_is_among(piece, box) for box in held)]
 
     def _see_again(self, passage: Passage, answer: Surface | None) -> None:
         own, now_s = self.own, self.tick.time_s
@@ -297,8 +276,7 @@ class Turn:
                 passage.seen_s, passage.seen_ms = now_s, self.tick.time_ms
         tried = passage.checks + passage.unanswered
         is_sure = sum(piece.area_m2 for piece in passage.sure(own.again_min)) >= own.area_min_m2
-        has_cue = passage.cued > 0 or passage.is_trail
-        if is_sure or (tried == len(own.checks_s) and has_cue and not passage.unanswered):
+        if is_sure or (tried == len(own.checks_s) and passage.has_cue and not passage.unanswered):
             passage.phase = "watch"
             passage.after_s, passage.due_s = now_s, now_s + own.watch_every_s
         elif tried < len(own.checks_s):
@@ -337,3 +315,11 @@ class Turn:
 
     def _spill(self, passage: Passage, *, has_left: bool = False) -> Spill:
         return passage.spill(self.tick, self.own.again_min, has_left=has_left)
+
+
+def _is_among(piece: Piece, box: tuple[float, float, float, float]) -> bool:
+    """Tell whether the middle of a piece lies in a box, a little widened (both x, y, width, height)."""
+    x, y, width, height = box
+    middle_x, middle_y = piece.bbox[0] + piece.bbox[2] / 2, piece.bbox[1] + piece.bbox[3] / 2
+    is_beside = abs(middle_x - x - width / 2) > (0.5 + _AMONG) * width
+    return not is_beside and abs(middle_y - y - height / 2) <= (0.5 + _AMONG) * height

@@ -43,10 +43,12 @@ class Spills(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How much wider than the vehicle the strip is at each side."""
     beyond_m: Metres = 3.0
     """How much further than it was seen the strip goes."""
-    resolution_max_m: Metres = 0.3
+    resolution_max_m: Metres = 0.15
     """Road that one row of the picture covers at most; what is further away cannot be judged."""
     samples_min: Count = 9
     """Clear samples, one a second, that the road needs before it is compared."""
+    again_samples_min: Count = 5
+    """... and when it is compared again: what was found then must only still be there."""
     settle_max_s: Seconds = 60.0
     """If traffic hides the road for longer, nothing is decided."""
     checks_s: tuple[Seconds, Seconds, Seconds] = (15.0, 45.0, 120.0)
@@ -73,8 +75,9 @@ class Spills(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         now_s = ledger.time_s or 0.0
         asked = []
         for passage in ledger.passages:
-            rears = tuple(truck.rear for truck in ledger.visible(passage.id))
-            want = passage.want(rears, self.samples_min, now_s)
+            truck = ledger.visible(passage.id)
+            samples = self.samples_min if passage.phase == "settle" else self.again_samples_min
+            want = passage.want(truck.rear if truck else None, samples, now_s)
             if want is not None:
                 asked.append(want)
         pace: Pace = "armed" if ledger.passages else "quiet"

@@ -31,8 +31,8 @@ class SurfaceWant(msgspec.Struct, frozen=True, kw_only=True):
     """Width and height of that picture, pixels."""
     samples: int = 9
     """It is compared only once the least seen part of the strip has as many clear samples."""
-    rears: tuple[tuple[float, float, float, float], ...] = ()
-    """Corners, pixels, of the places right behind trucks: whatever small flies there is counted in this picture."""
+    rear: tuple[float, float, float, float] | None = None
+    """Corners, pixels, of the place right behind a truck: whatever small flies there is counted in this picture."""
 
 
 class Piece(msgspec.Struct, frozen=True, array_like=True):
@@ -56,5 +56,5 @@ class Surface(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What lies there now; None while too little of the road was seen to compare it."""
     refusal: str = ""
     """Why it cannot be compared (night, rain, the road before was not seen ...); empty if it can."""
-    particles: tuple[int, ...] = ()
-    """How many small things flew in each of the want's ``rears``."""
+    particles: int = 0
+    """How many small things flew in the want's ``rear``."""

@@ -12,33 +12,35 @@ _CONTRAST = 25
 _AREA_MIN = 3
 _AREA_SHARE = 0.02
 """Of the place behind the truck, that one small thing may cover."""
-_NEAR = 5
-"""Pixels within which a thing of the picture before is taken for the same one: it does not fly."""
+_SHAKE = np.ones((5, 5), np.uint8)
+_NEAR = np.ones((5, 5), np.uint8)
+"""What was within two pixels in the picture before is taken for the same thing: it does not fly."""
 
 
 class Particles:
-    """Counts them; remembers what differed from the road in the picture before."""
+    """Counts them for one truck; remembers where the road was seen to be bare in the picture before."""
 
     def __init__(self) -> None:
-        self._before: Grey | None = None
+        self._bare: Mask | None = None
 
-    def count(self, grey: Grey, road: Grey, clear: Mask, rears: Sequence[Sequence[float]]) -> tuple[int, ...]:
-        """Return how many small things are in each rear (corners, pixels) that were not there in the picture before.
+    def count(self, grey: Grey, road: Grey, clear: Mask, rear: Sequence[float]) -> int:
+        """Return how many small things are in ``rear`` (corners, pixels) where the road was bare in the picture before.
 
-        ``road`` is the bare road, 0 where it is not known; ``clear`` is False under road users.
+        ``road`` is the bare road, 0 where it is not known; ``clear`` is False under road users. What a truck uncovers
+        as it drives on is not counted: it may have lain there.
         """
         known = (road > 0) & clear
         gain = float(np.median(grey[known][::7])) / max(float(np.median(road[known][::7])), 1.0) if known.any() else 1.0
-        bare = cv2.convertScaleAbs(road, alpha=gain)
-        differs = ((cv2.absdiff(grey, bare) > _CONTRAST) & known).astype(np.uint8)
-        before = self._before if self._before is not None and self._before.shape == differs.shape else None
-        self._before = cv2.dilate(differs, np.ones((2 * _NEAR + 1,) * 2, np.uint8))
-        if before is None:
-            return tuple(0 for _ in rears)
-        return tuple(self._in(rear, differs, before) for rear in rears)
+        scaled = cv2.convertScaleAbs(road, alpha=gain)
+        # A picture that shakes by a pixel moves the edges of every marking.
+        above = cv2.subtract(grey, cv2.dilate(scaled, _SHAKE))
+        below = cv2.subtract(cv2.erode(scaled, _SHAKE), grey)
+        differs = ((cv2.max(above, below) > _CONTRAST) & known).astype(np.uint8)
+        bare, self._bare = self._bare, cv2.erode((known & (differs == 0)).astype(np.uint8), _NEAR) > 0
+        return 0 if bare is None else self._in(rear, differs, bare)
 
     @staticmethod
-    def _in(rear: Sequence[float], differs: Grey, before: Grey) -> int:
+    def _in(rear: Sequence[float], differs: Grey, bare: Mask) -> int:
         height, width = differs.shape
         x1, x2 = (round(min(max(each, 0), width)) for each in (rear[0], rear[2]))
         y1, y2 = (round(min(max(each, 0), height)) for each in (rear[1], rear[3]))
@@ -46,7 +48,7 @@ class Particles:
             return 0
         count, labels, stats, _ = cv2.connectedComponentsWithStats(differs[y1:y2, x1:x2], connectivity=8)
         area_max = _AREA_SHARE * (x2 - x1) * (y2 - y1)
-        stood = set(np.unique(labels[before[y1:y2, x1:x2] > 0]).tolist())
+        stood = set(np.unique(labels[~bare[y1:y2, x1:x2]]).tolist())
         return sum(
             _AREA_MIN <= stats[n, cv2.CC_STAT_AREA] <= max(area_max, _AREA_MIN) and n not in stood
             for n in range(1, count)

@@ -29,8 +29,10 @@ _BEFORE_MIN = 5
 _PIXELS_MAX = 260_000
 _KEPT_MAX = 7
 _PIECES_MAX = 40
-_SEEN_SHARE = 0.1
-"""The least seen part of a strip is the tenth of it that has the fewest samples."""
+_SIDE_MIN = 3.0
+"""Pixels of the picture that a piece must measure both ways; less is noise drawn out."""
+_SEEN_SHARE = 0.2
+"""The least seen part of a strip is the fifth of it that has the fewest samples; what has too few is not judged."""
 _MARGIN = 0.06
 """Road beside the lanes that is remembered too, in heights of the picture: a median needs what is around it."""
 _DARK = 15
@@ -42,7 +44,10 @@ _USERS = {"car", "truck", "bus", "motorcycle", "bicycle", "person", "thing", "mu
 _USER_CONFIDENCE = 0.2
 _WHOLE = 0.5
 """A box over more than this share of the picture is a mistake of the model."""
-_WIDEN, _DEEPEN = 0.15, 0.15
+_SHAKE = np.ones((3, 3), np.uint8)
+_MOVED, _MOVED_RIM = 12, np.ones((9, 9), np.uint8)
+"""Grey levels by which a pixel must leave what was around it in the picture before to be moving, and what is so too."""
+_WIDEN, _DEEPEN = 0.12, 0.12
 """How much of a box's width at each side, and of its height above and below, may be its shadow or a bad fit."""
 
 
@@ -61,9 +66,10 @@ class Road:
         self._inside: Mask = inside
         self._epoch_s: float | None = None
         self._sample_s: float | None = None
+        self._last: Grey | None = None
         self._kept: OrderedDict[str, Bytes | None] = OrderedDict()
         self._pictures: OrderedDict[str, tuple[Image, Image]] = OrderedDict()
-        self._particles = Particles()
+        self._particles: OrderedDict[str, Particles] = OrderedDict()
 
     @property
     def size_bytes(self) -> int:
@@ -79,12 +85,17 @@ class Road:
         for want in wants:
             self._keep(want)
         is_due = self._sample_s is None or frame.time_s - self._sample_s >= _EVERY_S
-        rears = [want for want in wants if want.rears and not blind]
-        grey = self._grey(frame.image) if rears or (is_due and not blind) else None
+        last, self._last = self._last, None if blind else self._grey(frame.image)
+        grey = self._last
+        trailing = {want.id: want.rear for want in wants if want.rear and not blind}
         is_fresh = grey is not None and is_due and not blind
         if grey is not None and is_fresh:
-            self._remember(grey, boxes, frame.time_s)
-        answers = {want.id: Surface(id=want.id, particles=self._fly(grey, boxes, want)) for want in rears}
+            self._remember(grey, self._clear(boxes) & _still(grey, last), frame.time_s)
+        answers: dict[str, Surface] = {}
+        if grey is not None and trailing:
+            clear = self._clear(boxes)
+            for name, rear in trailing.items():
+                answers[name] = Surface(id=name, particles=self._fly(name, grey, clear, rear))
         for want in wants:
             if is_fresh and want.after_s is not None:
                 answers[want.id] = self._compare(want, want.after_s)
@@ -103,13 +114,13 @@ class Road:
             image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
 
-    def _remember(self, grey: Grey, boxes: Sequence[Box], time_s: float) -> None:
+    def _remember(self, grey: Grey, is_clear: Mask, time_s: float) -> None:
         self._sample_s = time_s
         self._epoch_s = time_s - 1 if self._epoch_s is None else self._epoch_s
         if time_s - self._epoch_s > _EPOCH / _TICKS_A_S:
             self._times = np.maximum(self._times, _EPOCH // 2) - np.uint16(_EPOCH // 2)
             self._epoch_s += _EPOCH / 2 / _TICKS_A_S
-        clear = np.flatnonzero(self._clear(boxes).ravel()[self._pixels])
+        clear = np.flatnonzero(is_clear.ravel()[self._pixels])
         turn = self._turn[clear]
         self._ring[turn, clear] = np.maximum(grey.ravel()[self._pixels[clear]], 1)
         self._times[turn, clear] = self._quarters(time_s)
@@ -141,12 +152,14 @@ class Road:
         while len(self._kept) > _KEPT_MAX:
             self._kept.popitem(last=False)
 
-    def _fly(self, grey: Grey | None, boxes: Sequence[Box], want: SurfaceWant) -> tuple[int, ...]:
-        road = self._kept.get(want.id)
-        if grey is None or road is None:
-            return ()
-        rears = [tuple(each * self._scale for each in rear) for rear in want.rears]
-        return self._particles.count(grey, self._picture(road), self._clear(boxes), rears)
+    def _fly(self, passage: str, grey: Grey, clear: Mask, rear: Sequence[float]) -> int:
+        road = self._kept.get(passage)
+        if road is None:
+            return 0
+        counter = self._particles.setdefault(passage, Particles())
+        while len(self._particles) > _KEPT_MAX:
+            self._particles.popitem(last=False)
+        return counter.count(grey, self._picture(road), clear, [each * self._scale for each in rear])
 
     def _picture(self, values: Bytes) -> Grey:
         """Return values of the lanes' pixels as a picture; 0 elsewhere."""
@@ -158,27 +171,34 @@ class Road:
         before = self._kept[want.id]
         if before is None:
             return Surface(id=want.id, refusal="the road before was not seen")
+        around, flat = self._around(want), self._flat(want)
         strip = np.zeros(self._shape, np.uint8)
-        cv2.fillPoly(strip, [np.round(np.array(want.strip) * self._scale).astype(np.int32)], 1)
-        here = np.flatnonzero(strip.ravel()[self._pixels])
-        if not len(here):
-            return Surface(id=want.id, refusal="the strip lies outside the lanes")
-        is_fresh = self._times > self._quarters(after_s)
-        counts = np.sum(is_fresh[:, here].view(np.uint8), axis=0, dtype=np.uint8)
-        samples = int(np.partition(counts, int(_SEEN_SHARE * len(counts)))[int(_SEEN_SHARE * len(counts))])
+        cv2.fillPoly(strip, [np.round(np.array(want.strip) * self._scale).astype(np.int32)], 255)
+        is_in = self._laid(strip, flat, want) > 0
+        is_fresh = self._times[:, around] > self._quarters(after_s)
+        counts = np.zeros_like(before)
+        counts[around] = np.sum(is_fresh.view(np.uint8), axis=0, dtype=np.uint8)
+        samples = _low(self._laid(self._picture(counts), flat, want)[is_in])
         if samples < want.samples:
             return Surface(id=want.id, samples=samples)
-        known = before[here] > 0
-        if np.count_nonzero(known) < (1 - _SEEN_SHARE) * len(here):
+        known = self._laid(self._picture(before), flat, want)[is_in]
+        if not _low(known):
             return Surface(id=want.id, samples=samples, refusal="the road before was not seen")
-        if np.median(before[here][known]) < _DARK:
+        if np.median(known[known > 0]) < _DARK:
             return Surface(id=want.id, samples=samples, refusal="too dark")
-        around = self._around(want)
         after = np.zeros_like(before)
-        after[around] = _median(self._ring[:, around], is_fresh[:, around], want.samples)
+        after[around] = _median(self._ring[:, around], is_fresh, _BEFORE_MIN)
         pictures = self._picture(before), self._picture(after)
         self._show(want.id, pictures, strip)
-        return Surface(id=want.id, samples=samples, pieces=self._pieces(want, *pictures, strip))
+        return Surface(id=want.id, samples=samples, pieces=self._pieces(want, pictures, flat, is_in))
+
+    def _flat(self, want: SurfaceWant) -> NDArray[np.float64]:
+        """Return what maps pixels of the memory to those of the strip laid flat."""
+        return np.array(want.matrix).reshape(3, 3) @ np.diag((1 / self._scale, 1 / self._scale, 1.0))
+
+    @staticmethod
+    def _laid(picture: Grey, flat: NDArray[np.float64], want: SurfaceWant, how: int = cv2.INTER_NEAREST) -> Grey:
+        return np.asarray(cv2.warpPerspective(picture, flat, want.size, flags=how), np.uint8)
 
     def _around(self, want: SurfaceWant) -> NDArray[np.intp]:
         """Return which of the lanes' pixels lie in the bounds of the strip as it is laid flat."""
@@ -188,18 +208,18 @@ class Road:
         cv2.fillPoly(area, [np.round(corners[:, :2] / corners[:, 2:] * self._scale).astype(np.int32)], 1)
         return np.flatnonzero(area.ravel()[self._pixels])
 
-    def _pieces(self, want: SurfaceWant, before: Grey, after: Grey, strip: Grey) -> tuple[Piece, ...]:
-        flat = np.array(want.matrix).reshape(3, 3) @ np.diag((1 / self._scale, 1 / self._scale, 1.0))
-        known = ((before > 0) & (after > 0)).astype(np.uint8)
-        laid = [cv2.warpPerspective(each, flat, want.size, flags=cv2.INTER_LINEAR) for each in (before, after)]
-        masks = [cv2.warpPerspective(each, flat, want.size, flags=cv2.INTER_NEAREST) > 0 for each in (known, strip)]
+    def _pieces(
+        self, want: SurfaceWant, pictures: tuple[Grey, Grey], flat: NDArray[np.float64], is_in: Mask
+    ) -> tuple[Piece, ...]:
+        before, after = pictures
+        known = self._laid(((before > 0) & (after > 0)).astype(np.uint8), flat, want)
         # The warp mixes in what lies beside a pixel, so the rim of what is known is not.
-        known_well = cv2.erode(masks[0].astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
-        blobs = compare(laid[0], laid[1], known_well)
+        known = cv2.erode(known, np.ones((7, 7), np.uint8))
+        laid = [self._laid(picture, flat, want, cv2.INTER_LINEAR) for picture in pictures]
+        blobs = compare(laid[0], laid[1], known > 0)
         back = np.linalg.inv(np.array(want.matrix).reshape(3, 3))
-        return tuple(
-            _piece(blob, back) for blob in blobs if masks[1][blob.y + blob.height // 2, blob.x + blob.width // 2]
-        )[:_PIECES_MAX]
+        pieces = (_piece(blob, back) for blob in blobs if is_in[blob.y + blob.height // 2, blob.x + blob.width // 2])
+        return tuple(piece for piece in pieces if min(piece.bbox[2:]) * self._scale >= _SIDE_MIN)[:_PIECES_MAX]
 
     def _show(self, passage: str, pictures: tuple[Grey, Grey], strip: Grey) -> None:
         """Keep the two pictures of the strip's bounds for evidence."""
@@ -224,6 +244,22 @@ def _region(size: tuple[int, int], lanes: Sequence[Polygon]) -> tuple[float, Mas
         if np.count_nonzero(inside) <= _PIXELS_MAX:
             return scale, np.asarray(inside, np.bool_)
         scale *= 0.98 * (_PIXELS_MAX / np.count_nonzero(inside)) ** 0.5
+
+
+def _still(grey: Grey, last: Grey | None) -> Mask:
+    """Return where nothing moves: the model misses what is small, far away or hardly lit."""
+    if last is None:
+        return np.ones(grey.shape, np.bool_)
+    # A picture that shakes by a pixel moves the edges of every marking.
+    above = cv2.subtract(grey, cv2.dilate(last, _SHAKE))
+    moves = cv2.max(above, cv2.subtract(cv2.erode(last, _SHAKE), grey)) > _MOVED
+    return cv2.dilate(moves.astype(np.uint8), _MOVED_RIM) == 0
+
+
+def _low(values: Bytes) -> int:
+    """Return the value that all but the least seen part have."""
+    place = int(_SEEN_SHARE * len(values))
+    return int(np.partition(values, place)[place]) if len(values) else 0
 
 
 def _median(samples: Bytes, is_valid: Mask, samples_min: int) -> Bytes:

@@ -26,6 +26,11 @@ _AREA_MIN, _AREA_MAX = 4, 500
 _ACROSS_MAX, _ALONG_MAX = 30, 60
 """Pixels. What stands upright is laid flat too, and drawn out along the lane the more the flatter it is seen."""
 _FILL_MIN = 0.3
+_RING = (3, 8)
+"""Pixels around a blob between which the road is looked at ..."""
+_ROAD_SHARE, _ROAD_CONTRAST = 0.75, 0.5
+"""... so much of which must differ from the blob by so much of its contrast."""
+_LIKELY_MAX = 60
 
 
 class Blob(NamedTuple):
@@ -54,9 +59,13 @@ def compare(before: Grey, after: Grey, valid: Mask) -> list[Blob]:
     step = cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     band = cv2.dilate((step > _EDGE_STEP).astype(np.uint8), np.ones((2 * _EDGE_BAND + 1,) * 2, np.uint8))
     mask = ((rest > threshold) & valid & (band == 0)).astype(np.uint8)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    blobs = [Blob(*(int(each) for each in row)) for row in stats[1:]]
-    return sorted(filter(_is_piece, blobs), key=lambda blob: (-blob.area, blob.x, blob.y))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    blobs = ((number, Blob(*(int(each) for each in row))) for number, row in enumerate(stats))
+    likely = sorted(
+        ((number, blob) for number, blob in blobs if number and _is_piece(blob)),
+        key=lambda each: (-each[1].area, each[1].x, each[1].y),
+    )[:_LIKELY_MAX]
+    return [blob for number, blob in likely if _is_alone(ratio, labels == number, valid, blob)]
 
 
 def _is_piece(blob: Blob) -> bool:
@@ -66,3 +75,17 @@ def _is_piece(blob: Blob) -> bool:
         and blob.height < _ALONG_MAX
         and blob.area > _FILL_MIN * blob.width * blob.height
     )
+
+
+def _is_alone(ratio: NDArray[np.float32], mask: Mask, valid: Mask, blob: Blob) -> bool:
+    """Tell whether the road all around a blob has stayed as it was; at the rim of a wet patch half of it has not."""
+    x1, y1 = max(blob.x - _RING[1], 0), max(blob.y - _RING[1], 0)
+    part = np.s_[y1 : blob.y + blob.height + _RING[1], x1 : blob.x + blob.width + _RING[1]]
+    own = mask[part].astype(np.uint8)
+    inner, outer = (cv2.dilate(own, np.ones((2 * far + 1,) * 2, np.uint8)) > 0 for far in _RING)
+    ring, values = outer & ~inner & valid[part], ratio[part]
+    if not ring.any():
+        return False
+    apart = np.abs(values[ring] - np.mean(values[own > 0]))
+    contrast = np.abs(np.mean(values[own > 0]) - np.median(values[ring]))
+    return bool(np.quantile(apart, 1 - _ROAD_SHARE) >= _ROAD_CONTRAST * max(contrast, _CONTRAST_MIN))
