@@ -14,7 +14,7 @@ from wire.identifiers import uuid7_of
 from wire.spill import Spill
 
 Phase = Literal["armed", "settle", "confirm", "watch"]
-"""The truck is in the lane; the road is seen afterwards; it is compared again; the spill is sure, until it is cleared."""
+"""The truck is in the lane; the road is seen afterwards; it is compared again; it is sure, until it is cleared."""
 
 _SAME_SHARE = 0.5
 """Share of the smaller piece that the other must cover to be the same one."""
@@ -109,9 +109,7 @@ class Passage(msgspec.Struct, kw_only=True, omit_defaults=True):
     def compare(self, pieces: tuple[Piece, ...], area_min_m2: float) -> bool:
         """Count the pieces that are found again, and return whether that is enough of them."""
         here = [any(is_same(find.piece, piece) for piece in pieces) for find in self.finds]
-        self.finds = tuple(
-            Find(find.piece, find.again + again) for find, again in zip(self.finds, here, strict=True)
-        )
+        self.finds = tuple(Find(find.piece, find.again + again) for find, again in zip(self.finds, here, strict=True))
         found = (find.piece.area_m2 for find, again in zip(self.finds, here, strict=True) if again)
         return sum(found) >= area_min_m2
 

@@ -14,6 +14,7 @@ _STEP_M = 0.5
 _ACROSS = np.linspace(-1, 1, 25)
 _LENGTH_MAX_M = 45.0
 _ROWS_MIN = 4
+_BELOW = np.array((0.0, 1.0))
 
 
 class Strip(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +89,7 @@ def _outline(grid: Floats, is_in: Bools, axes: Floats, ground: Ground) -> Strip 
 
 def _resolution(pixels: Floats, ground: Ground) -> Floats:
     """Return how much road the row of each pixel covers, metres."""
-    step = ground.metres(pixels + (0.0, 1.0)) - ground.metres(pixels)
+    step = ground.metres(pixels + _BELOW) - ground.metres(pixels)
     resolution: Floats = np.hypot(step[:, 0], step[:, 1])
     return resolution
 

@@ -1,5 +1,8 @@
-"""Trucks: heavy vehicles that pass along a lane, followed by where their box should be next. Only a hint: a vehicle that
-is lost and found counts as two, which costs its spill the attribution and never gives it a wrong one."""
+"""Trucks: heavy vehicles that pass along a lane, followed by where their box should be next.
+
+Only a hint: a vehicle that is lost and found counts as two, which costs its spill the attribution and never gives it a
+wrong one.
+"""
 
 import copy
 import math

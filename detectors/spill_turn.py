@@ -165,14 +165,18 @@ class Turn:
             if truck.passage in flying and truck.seen_s == self.looked_s:
                 truck.particle_ticks += 1
                 if truck.particle_ticks == _PARTICLE_TICKS:
-                    for passage in self.passages:
+                    for passage in self._pending():
                         is_own = passage.id == truck.passage
                         passage.is_cued |= is_own
                         passage.has_rival |= not is_own
 
+    def _pending(self) -> list[Passage]:
+        """Return the passages whose road has not been seen afterwards: whoever passes now can have done it."""
+        return [passage for passage in self.passages if passage.phase in {"armed", "settle"}]
+
     def _arm(self, truck: Truck) -> None:
         """Open a passage; whoever is on the road between the two looks at it can have done what is found there."""
-        pending = [passage for passage in self.passages if passage.phase in {"armed", "settle"}]
+        pending = self._pending()
         for passage in pending:
             passage.heavy += 1
         if len(self.passages) >= _PASSAGES_MAX:

@@ -16,6 +16,7 @@ from wire.spill import Spill
 
 __all__ = ["SpillLedger", "Spills"]
 
+
 class Spills(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The detector is its configuration."""
 

@@ -9,6 +9,7 @@ from detectors.view import View
 from detectors.wants import Corners, Look, Wants
 from edge.config import Camera
 from edge.inference import Backend
+from edge.senses.road import Road
 from edge.video import Frame
 from wire.clock import ClockState
 
@@ -31,11 +32,14 @@ class Eyes:
 
     def __init__(self, camera: Camera, backend: Backend) -> None:
         self.camera, self.backend = camera, backend
+        lanes = [zone.polygon for zone in camera.zones if zone.type == "lane"]
+        self.road = Road(camera.size, lanes) if lanes else None
 
-    def look(self, frame: Frame, wants: Wants) -> Sighting:  # noqa: ARG002
+    def look(self, frame: Frame, wants: Wants) -> Sighting:
         """Return what a picture shows, and answers to what the detectors ask of it."""
         found = self.backend.detect(frame.image, frame.time_s)
-        return Sighting(boxes=found.boxes, blind=found.blind)
+        surfaces = self.road.look(frame, found.boxes, wants.surfaces, blind=found.blind) if self.road else ()
+        return Sighting(boxes=found.boxes, blind=found.blind, surfaces=surfaces)
 
 
 def tick_of(camera: Camera, frame: Frame, sighting: Sighting, clock: ClockState = "unsynced") -> Tick:

@@ -201,11 +201,13 @@ class Road:
         return np.asarray(cv2.warpPerspective(picture, flat, want.size, flags=how), np.uint8)
 
     def _around(self, want: SurfaceWant) -> NDArray[np.intp]:
-        """Return which of the lanes' pixels lie in the bounds of the strip as it is laid flat."""
-        (width, height), back = want.size, np.linalg.inv(np.array(want.matrix).reshape(3, 3))
-        corners = np.array([(0, 0, 1), (width, 0, 1), (width, height, 1), (0, height, 1)], np.float64) @ back.T
-        area = np.zeros(self._shape, np.uint8)
-        cv2.fillPoly(area, [np.round(corners[:, :2] / corners[:, 2:] * self._scale).astype(np.int32)], 1)
+        """Return which of the lanes' pixels lie in the bounds of the strip, or near them."""
+        corners = np.array(want.strip) * self._scale
+        near = _MARGIN * self._shape[0]
+        left, top = (max(int(each), 0) for each in corners.min(axis=0) - near)
+        right, bottom = (max(int(each) + 1, 0) for each in corners.max(axis=0) + near)
+        area = np.zeros(self._shape, np.bool_)
+        area[top:bottom, left:right] = True
         return np.flatnonzero(area.ravel()[self._pixels])
 
     def _pieces(
@@ -214,7 +216,7 @@ class Road:
         before, after = pictures
         known = self._laid(((before > 0) & (after > 0)).astype(np.uint8), flat, want)
         # The warp mixes in what lies beside a pixel, so the rim of what is known is not.
-        known = cv2.erode(known, np.ones((7, 7), np.uint8))
+        known = np.asarray(cv2.erode(known, np.ones((7, 7), np.uint8)), np.uint8)
         laid = [self._laid(picture, flat, want, cv2.INTER_LINEAR) for picture in pictures]
         blobs = compare(laid[0], laid[1], known > 0)
         back = np.linalg.inv(np.array(want.matrix).reshape(3, 3))
@@ -253,7 +255,7 @@ def _still(grey: Grey, last: Grey | None) -> Mask:
     # A picture that shakes by a pixel moves the edges of every marking.
     above = cv2.subtract(grey, cv2.dilate(last, _SHAKE))
     moves = cv2.max(above, cv2.subtract(cv2.erode(last, _SHAKE), grey)) > _MOVED
-    return cv2.dilate(moves.astype(np.uint8), _MOVED_RIM) == 0
+    return np.asarray(cv2.dilate(moves.astype(np.uint8), _MOVED_RIM) == 0, np.bool_)
 
 
 def _low(values: Bytes) -> int:
@@ -285,7 +287,7 @@ def _median(samples: Bytes, is_valid: Mask, samples_min: int) -> Bytes:
             pool[high], pool[-1] = np.minimum(pool[high], pool[-1]), np.maximum(pool[high], pool[-1])
         pool = pool[1:-1] + waiting[:1]
         waiting = waiting[1:]
-    return pool[0] * (count >= samples_min)
+    return np.asarray(pool[0] * (count >= samples_min), np.uint8)
 
 
 def _piece(blob: Blob, back: NDArray[np.float64]) -> Piece:
@@ -293,9 +295,9 @@ def _piece(blob: Blob, back: NDArray[np.float64]) -> Piece:
     x1, y1, x2, y2 = blob.x, blob.y, blob.x + blob.width, blob.y + blob.height
     corners = np.array([(x1, y1, 1), (x2, y1, 1), (x2, y2, 1), (x1, y2, 1)], np.float64) @ back.T
     points = corners[:, :2] / corners[:, 2:]
-    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    (left, top), (right, bottom) = points.min(axis=0).round(1).tolist(), points.max(axis=0).round(1).tolist()
     return Piece(
-        bbox=tuple(round(float(each), 1) for each in (left, top, right - left, bottom - top)),
+        bbox=(left, top, round(right - left, 1), round(bottom - top, 1)),
         area_m2=round(blob.area * CELL_M**2, 4),
         along_m=round((y1 + y2) / 2 * CELL_M, 2),
         across_m=round((x1 + x2) / 2 * CELL_M, 2),

@@ -47,13 +47,12 @@ def compare(before: Grey, after: Grey, valid: Mask) -> list[Blob]:
     """Return what lies in ``after`` and not in ``before``, the largest first; pixels outside ``valid`` do not count."""
     if not valid.any():
         return []
-    ratio = cv2.log(after.astype(np.float32) + 8) - cv2.log(before.astype(np.float32) + 8)
+    ratio = np.log(after.astype(np.float32) + 8) - np.log(before.astype(np.float32) + 8)
     ratio -= np.float32(np.median(ratio[valid][::7]))
     ratio[~valid] = 0
-    ratio = cv2.blur(ratio, (3, 3))
-    ratio = np.clip(ratio, -_RANGE / 2, _RANGE / 2)
+    ratio = np.clip(np.asarray(cv2.blur(ratio, (3, 3)), np.float32), -_RANGE / 2, _RANGE / 2)
     steps = cv2.convertScaleAbs(ratio, alpha=255 / _RANGE, beta=127.5)
-    smooth = cv2.medianBlur(steps, _WINDOW)
+    smooth = np.asarray(cv2.medianBlur(steps, _WINDOW), np.uint8)
     rest = np.abs(ratio - (smooth.astype(np.float32) - np.float32(127.5)) * np.float32(_RANGE / 255))
     threshold = max(_MADS * float(np.median(rest[valid][::7])), _CONTRAST_MIN)
     step = cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
