@@ -177,6 +177,21 @@ def follow(trucks: list[Truck], seen: list[Seen], time_s: float, time_ms: int) -
     return [each for column, each in enumerate(seen) if column not in taken]
 
 
+def contains(polygon: tuple[Point, ...], point: Point) -> bool:
+    """Tell whether a point lies in a polygon (even-odd rule); for one point faster than `geometry.inside`.
+
+    >>> contains(((0, 0), (2, 0), (2, 2), (0, 2)), (1, 1)), contains(((0, 0), (2, 0), (2, 2), (0, 2)), (3, 1))
+    (True, False)
+    """
+    x, y = point
+    is_in, (x1, y1) = False, polygon[-1]
+    for x2, y2 in polygon:
+        if (y1 > y) != (y2 > y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
+            is_in = not is_in
+        x1, y1 = x2, y2
+    return is_in
+
+
 def once(boxes: list[Box]) -> list[Box]:
     """Return boxes without the doubles of surer ones; a lorry is often boxed twice, or its cab apart."""
     kept: list[Box] = []

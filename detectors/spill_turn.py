@@ -4,14 +4,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detectors.geometry import base_points, inside
 from detectors.ground import Ground
 from detectors.scale import CAR_HEIGHT_M
 from detectors.site import Place
 from detectors.spill_ledger import SpillLedger
 from detectors.spill_passage import Find, Passage, bounds
 from detectors.spill_strip import strip_of
-from detectors.spill_truck import Kind, Seen, Truck, follow, once
+from detectors.spill_truck import Kind, Seen, Truck, contains, follow, once
 from detectors.surface import Piece, Surface
 from detectors.tick import Box, Tick
 from wire.identifiers import uuid7_of
@@ -108,15 +107,14 @@ class Turn:
         if not large:
             return []
         sizes = {id(box): (ratio, kind) for box, ratio, kind in large}
-        boxes = once([box for box, _, _ in large])
-        bases = base_points(np.array([(box.x1, box.y1, box.x2, box.y2) for box in boxes]))
-        found: dict[int, Seen] = {}
-        for place in lanes:
-            for box, is_in in zip(boxes, inside(bases, place.polygon).tolist(), strict=True):
-                if is_in and id(box) not in found:
-                    ratio, kind = sizes[id(box)]
-                    found[id(box)] = Seen(box, ratio, place.id, kind)
-        return list(found.values())
+        found = []
+        for box in once([box for box, _, _ in large]):
+            base = (box.x1 + box.x2) / 2, box.y2
+            lane = next((place.id for place in lanes if contains(place.polygon, base)), None)
+            if lane is not None:
+                ratio, kind = sizes[id(box)]
+                found.append(Seen(box, ratio, lane, kind))
+        return found
 
     def _size(self, box: Box, ground: Ground | None) -> tuple[float, Kind] | None:
         """Return how many times as high as a car a box is, and its kind; None if it is no large vehicle."""
