@@ -309,9 +309,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         near = sighted.iou[[slot.stands for slot in slots]].max(axis=0, initial=0.0).tolist()
         is_traffic = [near[n] < self.keep_iou and bool(sighted.is_once[n]) for n in range(len(near))]
         is_young = [
-            owner is not None
-            and owner.stands
-            and (owner.in_jam or now_s - owner.start_s < self.jam_lookback_s)
+            owner is not None and owner.stands and (owner.in_jam or now_s - owner.start_s < self.jam_lookback_s)
             for owner in sighted.owner
         ]
         bases, flows = base_points(sighted.rows), dict[str, Flow]()

@@ -124,7 +124,12 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
         lx1, ly1, lx2, ly2 = self.last
         x1, y1, x2, y2 = self.box
         self.last = found
-        self.box = (x1 + weight * (fx1 - x1), y1 + weight * (fy1 - y1), x2 + weight * (fx2 - x2), y2 + weight * (fy2 - y2))
+        self.box = (
+            x1 + weight * (fx1 - x1),
+            y1 + weight * (fy1 - y1),
+            x2 + weight * (fx2 - x2),
+            y2 + weight * (fy2 - y2),
+        )
         dx, dy, other_x, other_y = fx1 - lx1, fy1 - ly1, fx2 - lx2, fy2 - ly2
         # Of two opposite edges the one that moved less tells: an occluder moves only one of them.
         dx = 0.0 if dx * other_x <= 0 else dx if abs(dx) < abs(other_x) else other_x

@@ -9,6 +9,8 @@ from detectors.view import View
 from detectors.wants import Corners, Look, Wants
 from edge.config import Camera
 from edge.inference import Backend, Found
+from edge.senses.foreground import Foreground
+from edge.senses.road import Road
 from edge.video import Frame
 from wire.clock import ClockState
 
@@ -31,6 +33,10 @@ class Eyes:
 
     def __init__(self, camera: Camera, backend: Backend) -> None:
         self.camera, self.backend = camera, backend
+        self._foreground = Foreground()
+        self._boxes: tuple[Box, ...] = ()
+        lanes = [zone.polygon for zone in camera.zones if zone.type == "lane"]
+        self.road = Road(camera.size, lanes) if lanes else None
 
     def look(self, frame: Frame, wants: Wants, places: tuple[Corners, ...] = ()) -> Sighting:
         """Return what a picture shows, and answers to what the detectors ask of it.
@@ -38,12 +44,21 @@ class Eyes:
         ``places`` are all that the model need look at; if there are none, it looks at the whole picture. The picture
         is only lent: what is to be remembered of it must be copied.
         """
-        del wants
         found, regions = self._find(frame, places)
-        return Sighting(boxes=found.boxes, blind=found.blind, regions=regions)
+        self._boxes = found.boxes
+        return Sighting(
+            boxes=found.boxes,
+            blind=found.blind,
+            regions=regions,
+            blobs=self._foreground.see(frame.image, frame.time_s, found.boxes, regions),
+            surfaces=self.road.look(frame, found.boxes, wants.surfaces, blind=found.blind) if self.road else (),
+        )
 
     def glance(self, frame: Frame) -> None:
-        """Feed a picture that the model does not look at to the senses that need every one."""
+        """Feed a picture in which nothing moves, and which the model does not look at, to the senses that need all."""
+        self._foreground.see(frame.image, frame.time_s, self._boxes)
+        if self.road:
+            self.road.look(frame, self._boxes, ())
 
     def _find(self, frame: Frame, places: tuple[Corners, ...]) -> tuple[Found, tuple[Corners, ...]]:
         """Return what the backend finds, and which regions it looked at; none for the whole picture."""
