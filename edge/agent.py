@@ -19,7 +19,7 @@ from edge.config import Camera
 from edge.day_logs import DayLogs
 from edge.evidence import names_of, sweep
 from edge.eyes import Eyes
-from edge.inference import open_backend
+from edge.inference import Backends, Demand
 from edge.outbox import Outbox
 from edge.outbox_rows import Upload
 from edge.progress import Progress
@@ -50,7 +50,9 @@ async def run_agent(setup: Setup) -> None:
     progress, clock = Progress(), Clock()
     broker = Broker(agent, setup.folder)
     # What may be refused is opened before anything runs.
-    backends = [await asyncio.to_thread(open_backend, camera.backend) for camera in setup.cameras]
+    demand = Demand(pictures_hz=sum(camera.tick_hz for camera in setup.cameras), callers=len(setup.cameras))
+    shared = Backends(demand, setup.storage / "models")
+    backends = [await asyncio.to_thread(shared.open, camera.backend) for camera in setup.cameras]
     outbox = Outbox(setup.storage / "outbox.sqlite", agent=agent.id, bytes_max=agent.outbox_bytes_max)
     try:
         states = {camera.id: await _state_of(camera, setup, outbox) for camera in setup.cameras}
