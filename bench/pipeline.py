@@ -19,12 +19,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
+import msgspec
 import numpy as np
 import psutil
 import yaml
 
 from edge.config import Motion, Onnx
-from edge.inference import Backend, open_backend
+from edge.inference import Backend, Backends, Demand
+from edge.inference.onnx import Network
 from edge.models import Model, catalogue, find
 from edge.tick_log import read_ticks
 from edge.video import open_video
@@ -41,10 +43,13 @@ MEMORY_GOAL_MIB = 200
 def main() -> None:
     """Print every figure beside its goal."""
     config = next((Onnx(model=model.name) for model in _known() if find(model)), Motion())
-    backend = open_backend(config)
     with tempfile.TemporaryDirectory(prefix="wayside-bench-") as name:
         folder = Path(name)
         video, dense = folder / "street.mp4", folder / "dense.mp4"
+        backend = Backends(Demand(pictures_hz=TICK_HZ), folder).open(config)
+        if isinstance(config, Onnx) and isinstance(backend, Network):  # the agents shall take the same
+            runtime, threads = backend.runtime.name, backend.runtime.threads
+            config = msgspec.structs.replace(config, runtime=runtime, threads=threads)
         truth = render(video)
         with_more_key_frames(video, dense)
         inference = inference_share(backend, truth)
@@ -113,12 +118,11 @@ def inference_share(backend: Backend, truth: Truth) -> float:
     """Return CPU seconds for a second of camera: the model alone, or the whole backend where it has no model."""
     width, height = truth.size
     picture = np.random.default_rng(7).integers(0, 255, (height, width, 3), np.uint8)
-    session = getattr(backend, "_session", None)
-    if session is None:
+    if not isinstance(backend, Network):
         return _cpu_of(lambda number: backend.detect(picture, number / TICK_HZ)) * TICK_HZ
-    wanted = session.get_inputs()[0]
-    fitted = np.random.default_rng(7).uniform(0, 255, wanted.shape).astype(np.float32)
-    return _cpu_of(lambda _: session.run(None, {wanted.name: fitted})) * TICK_HZ
+    wide, high = backend.input_size
+    fitted = np.random.default_rng(7).uniform(0, 255, (1, 3, high, wide)).astype(np.float32)
+    return _cpu_of(lambda _: backend.runtime.run(fitted)) * TICK_HZ
 
 
 def _cpu_of(call: Callable[[int], object]) -> float:
@@ -144,7 +148,7 @@ def pipeline(
     """Run an agent with so many cameras on the video, and a broker for it."""
     folder.mkdir()
     (folder / "broker").mkdir()
-    backend = {"kind": "onnx", "model": config.model} if isinstance(config, Onnx) else {"kind": "motion"}
+    backend = msgspec.to_builtins(config)
     corners = [list(corner) for corner in truth.zone]
     zone = {"id": "kerb", "type": "no_parking", "polygon": corners, "parameters": {"limit_s": 12}}
     for number in range(count):

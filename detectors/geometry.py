@@ -62,7 +62,7 @@ def inside(points: Floats, polygon: Sequence[Point]) -> Bools:
     >>> inside(np.array([(1.0, 1.0), (3.0, 1.0)]), [(0, 0), (2, 0), (2, 2), (0, 2)]).tolist()
     [True, False]
     """
-    x1, y1, x2, y2, slope = _edges(tuple(polygon))
+    x1, y1, _, y2, slope = _edges(tuple(polygon))
     x, y = points[..., 0, None], points[..., 1, None]
     crosses: Bools = (y1 > y) != (y2 > y)
     crosses &= x < slope * (y - y1) + x1

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from detectors.blob import Blob
 from detectors.geometry import Point
-from detectors.quantity import Count, LogOdds, Metres, Seconds, Share, Speed, SquareMetres
+from detectors.quantity import LogOdds, Metres, Seconds, Share, Speed, SquareMetres
 from detectors.site import Place, Site
 from detectors.stall_evidence import (
     DEEP,
@@ -125,7 +125,7 @@ class Stalls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Who stays longer is no customer."""
     visits_window_s: Seconds = 600.0
     """Visits further back do not count."""
-    customers_full: Annotated[Count, Meta(ge=1)] = 2
+    customers_full: Annotated[int, Meta(ge=1, le=100, extra_json_schema={"unit": "1"})] = 2
     """So many visits give all of `customers_weight`, fewer their share."""
     prior: LogOdds = -2.5
     """Log-odds of an occupation before there is any evidence."""

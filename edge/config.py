@@ -63,7 +63,8 @@ class Onnx(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     model: str
     """A name that `wayside model list` shows, or a path."""
-    decoder: Literal["yolox"] = "yolox"
+    decoder: Literal["yolox", "yolov8"] = "yolox"
+    """The layout of its output: YOLOX's, or that of YOLOv8 and later models as ultralytics exports them."""
     labels: Literal["coco"] | tuple[Label, ...] = "coco"
     input: tuple[int, int] | None = None
     """Height and width that the model takes; read from the model when left out."""
@@ -71,7 +72,10 @@ class Onnx(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What the file must hash to; known already for models that Wayside knows by name."""
     confidence: Share = 0.05
     """Boxes below this are dropped before they are recorded; detectors have thresholds of their own."""
-    threads: Annotated[int, Meta(ge=1, le=64)] = 2
+    runtime: Literal["auto", "onnxruntime", "openvino"] = "auto"
+    """What computes it; auto measures at the first start and takes what costs least. A replay takes onnxruntime."""
+    threads: Literal["auto"] | Annotated[int, Meta(ge=1, le=64)] = "auto"
+    """That work on one picture; auto measures at the first start. A replay takes two."""
 
 
 class Motion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="motion", tag_field="kind"):

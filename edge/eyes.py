@@ -62,9 +62,7 @@ class Eyes:
 
     def _find(self, frame: Frame, places: tuple[Corners, ...]) -> tuple[Found, tuple[Corners, ...]]:
         """Return what the backend finds, and which regions it looked at; none for the whole picture."""
-        del (
-            places
-        )  # here `edge.inference.mosaic.look(self.backend, frame.image, places)` is to be asked, if there are any
+        del places  # until there is a mosaic
         return self.backend.detect(frame.image, frame.time_s), ()
 
 

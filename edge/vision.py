@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -48,22 +49,23 @@ class Vision:
 
     It is started anew, after a jittered pause that grows from 1 to 30 s, when it ends or has not answered for
     ``stall_s``. What it was asked meanwhile is answered with None. Enter it to start the first process, which raises
-    Refusal when a model cannot be used.
+    Refusal when a model cannot be used. ``folder`` is where it remembers how its models run best on this box.
     """
 
     def __init__(
         self,
         cameras: Sequence[Camera],
         pictures: Sequence[Pictures],
+        folder: Path,
         *,
         stall_s: float = 10.0,
         entry: Callable[..., None] = main,
     ) -> None:
         self.turns = Turns()
         self.restarts = 0
-        self._cameras, self._memories = tuple(cameras), [each.memory for each in pictures]
+        self._cameras = [(camera, each.memory) for camera, each in zip(cameras, pictures, strict=True)]
         self._numbers = {camera.id: number for number, camera in enumerate(cameras)}
-        self._stall_s, self._entry = stall_s, entry
+        self._folder, self._stall_s, self._entry = folder, stall_s, entry
         self._asked: dict[int, tuple[float, asyncio.Future[Sighting | Passed | None]]] = {}
         """Orders without an answer, oldest first, and since when each has waited."""
         self._count = 0
@@ -125,7 +127,7 @@ class Vision:
     async def _begin(self) -> None:
         """Start a process; raise Refusal if it cannot open its models."""
         self._opened = asyncio.get_running_loop().create_future()
-        running = child(self._entry, os.getpid(), self._cameras, self._memories, hear=self._hear)
+        running = child(self._entry, os.getpid(), self._cameras, self._folder, hear=self._hear)
         self._child = await self._life.enter_async_context(running)
         lost = asyncio.create_task(self._child.hung_up.wait())
         lost.add_done_callback(lambda _: self._opened is None or self._opened.done() or self._opened.cancel())

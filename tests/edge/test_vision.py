@@ -57,7 +57,7 @@ async def street(
     cameras: list[Camera], entry: Callable[..., None] = look_bright, stall_s: float = 10.0
 ) -> AsyncIterator[Street]:
     pictures = [Pictures(each.size) for each in cameras]
-    async with Vision(cameras, pictures, entry=entry, stall_s=stall_s) as vision:
+    async with Vision(cameras, pictures, Path(), entry=entry, stall_s=stall_s) as vision:
         running = asyncio.create_task(vision.run())
         try:
             yield Street(vision, pictures)
@@ -88,19 +88,6 @@ def test_each_camera_is_seen_in_its_own_memory_and_the_right_place_of_it() -> No
                     seen = await both.see(number, grey, 1.0 + slot, slot)
                     assert isinstance(seen, Sighting)
                     assert seen.boxes[0].confidence == pytest.approx(grey / 255)
-
-    asyncio.run(scenario())
-
-
-def test_cameras_with_the_same_model_share_it_and_what_learns_a_street_is_its_own() -> None:
-    async def scenario() -> None:
-        models = [Onnx(model="a"), Onnx(model="a"), Onnx(model="b"), Motion(), Motion()]
-        cameras = [camera(number, backend=model, look="always") for number, model in enumerate(models)]
-        async with street(cameras) as five:
-            looked = [label_of(await five.see(number, 9, 1.0)) for number in range(5)]
-        assert looked[0][0] == looked[1][0]
-        assert [count for _, count in looked] == [1, 2, 1, 1, 1]
-        assert len({backend for backend, _ in looked}) == 4
 
     asyncio.run(scenario())
 
