@@ -102,7 +102,7 @@ def _read_manifest(files: Files, prefix: str, key: str | None, report: Report) -
         manifest = msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refusal(prefix + MANIFEST_NAME, f"is of another form: {error}", "a later version may read it") from error
-    if manifest.key != seal.key or canonical(manifest) != content:
+    if manifest.key != seal.key or canonical(msgspec.json.decode(content)) != content:
         report.faults.append(Fault(file=prefix + MANIFEST_NAME, problem="is not in the form that was signed"))
         return None
     return Sealed(folder=prefix, manifest=manifest, sha256=seal.sha256)

@@ -90,14 +90,15 @@ def send_evidence(scene: Scene, event: Event, folder: Path) -> None:
     listed = []
 
     def store(content: bytes, role: str, time_ms: int, **more: Any) -> str:
-        listed.append(manifest_file(some_evidence(event, content, role, time_ms=time_ms, **more), content, ".jpg"))
+        suffix = ".mp4" if role == "clip" else ".jpg"
+        listed.append(manifest_file(some_evidence(event, content, role, time_ms=time_ms, **more), content, suffix))
         return scene.store(event, content, role, time_ms=time_ms, **more)
 
     for number, role in enumerate(("arrival", "middle", "limit", "closeup")):
         original = store(still(90 + number), role, T0 + number * 90_000)
         store(still(150 + number), role, T0 + number * 90_000, copy_of=original)
     clip = write_video(folder / "clip.mp4", frames=60, fps=10)
-    scene.store(event, clip.read_bytes(), "clip")
+    store(clip.read_bytes(), "clip", T0)
     draft = Draft(event=event, ready_s=0.0).with_files(*listed)
     scene.store(event, Chain(folder / "box").seal(draft), "manifest", time_ms=T0 + 300_000)
 
@@ -145,7 +146,8 @@ def test_a_case_appears_by_itself_and_its_evidence_is_seen_and_played(
     with page.expect_download() as download:
         page.get_by_text("Download package").click()
     verified = CliRunner().invoke(evidence_app, ["verify", str(download.value.path())])
-    assert "clip.mp4" not in verified.output, verified.output
+    assert verified.exit_code == 0, verified.output
+    assert "whole: 9 files" in verified.output
     shown = page.locator(".stage .at-limit .marked img")
     expect(shown).to_be_visible()
     assert set(widths_loaded(page)) == {320}

@@ -64,6 +64,12 @@ def test_a_manifest_comes_back_the_same_and_is_in_its_one_form(envelope: bytes) 
     assert list(msgspec.json.decode(content)) == sorted(msgspec.json.decode(content))
 
 
+def test_a_package_of_the_first_version_can_be_verified_for_ever() -> None:
+    folder = Path(__file__).parents[1] / "wire" / "golden" / "package-v1"
+    report = verify(open_files(folder), "hurvh78fFMgITG4GOQmESR4IfRgggwboTVgS0TQ2a44=")
+    assert (report.faults, report.files, len(report.sealed)) == ([], 2, 1)
+
+
 # Broken
 
 
