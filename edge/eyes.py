@@ -9,6 +9,7 @@ from detectors.view import View
 from detectors.wants import Corners, Look, Wants
 from edge.config import Camera
 from edge.inference import Backend
+from edge.senses.foreground import Foreground
 from edge.video import Frame
 from wire.clock import ClockState
 
@@ -31,11 +32,13 @@ class Eyes:
 
     def __init__(self, camera: Camera, backend: Backend) -> None:
         self.camera, self.backend = camera, backend
+        self.foreground = Foreground()
 
     def look(self, frame: Frame, wants: Wants) -> Sighting:  # noqa: ARG002
         """Return what a picture shows, and answers to what the detectors ask of it."""
         found = self.backend.detect(frame.image, frame.time_s)
-        return Sighting(boxes=found.boxes, blind=found.blind)
+        blobs = self.foreground.see(frame.image, frame.time_s, found.boxes)
+        return Sighting(boxes=found.boxes, blind=found.blind, blobs=blobs)
 
 
 def tick_of(camera: Camera, frame: Frame, sighting: Sighting, clock: ClockState = "unsynced") -> Tick:
