@@ -33,7 +33,7 @@ class Eyes:
 
     def __init__(self, camera: Camera, backend: Backend) -> None:
         self.camera, self.backend = camera, backend
-        self._foreground = Foreground()
+        self.foreground = Foreground()
         self._boxes: tuple[Box, ...] = ()
         lanes = [zone.polygon for zone in camera.zones if zone.type == "lane"]
         self.road = Road(camera.size, lanes) if lanes else None
@@ -50,13 +50,13 @@ class Eyes:
             boxes=found.boxes,
             blind=found.blind,
             regions=regions,
-            blobs=self._foreground.see(frame.image, frame.time_s, found.boxes, regions),
+            blobs=self.foreground.see(frame.image, frame.time_s, found.boxes, regions),
             surfaces=self.road.look(frame, found.boxes, wants.surfaces, blind=found.blind) if self.road else (),
         )
 
     def glance(self, frame: Frame) -> None:
         """Feed a picture in which nothing moves, and which the model does not look at, to the senses that need all."""
-        self._foreground.see(frame.image, frame.time_s, self._boxes)
+        self.foreground.see(frame.image, frame.time_s, self._boxes)
         if self.road:
             self.road.look(frame, self._boxes, ())
 
