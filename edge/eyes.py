@@ -8,7 +8,7 @@ from detectors.tick import Box, Tick
 from detectors.view import View
 from detectors.wants import Corners, Look, Wants
 from edge.config import Camera
-from edge.inference import Backend, Found
+from edge.inference import Backend, Found, mosaic
 from edge.senses.foreground import Foreground
 from edge.senses.road import Road
 from edge.video import Frame
@@ -62,7 +62,9 @@ class Eyes:
 
     def _find(self, frame: Frame, places: tuple[Corners, ...]) -> tuple[Found, tuple[Corners, ...]]:
         """Return what the backend finds, and which regions it looked at; none for the whole picture."""
-        del places  # until there is a mosaic
+        if places and self.backend.is_stateless:
+            boxes, regions = mosaic.look(self.backend, frame.image, places)
+            return Found(boxes), regions
         return self.backend.detect(frame.image, frame.time_s), ()
 
 
