@@ -23,6 +23,7 @@ from edge.inference import open_backend
 from edge.outbox import Outbox
 from edge.outbox_rows import Upload
 from edge.progress import Progress
+from edge.reference import reference_of
 from edge.setup import Setup
 from edge.uplink import Uplink
 from edge.upload import Uploader, centre_client
@@ -63,7 +64,7 @@ async def run_agent(setup: Setup) -> None:
                 watch = CameraWatch(
                     Watch(camera, setup.book),
                     feed,
-                    Eyes(camera, backend),
+                    Eyes(camera, backend, reference_of(camera, setup.storage)),
                     outbox,
                     state,
                     folder=evidence,

@@ -116,7 +116,14 @@ class CameraWatch:
 
     def health(self) -> CameraHealth:
         """Return how the camera is, with what became of its pictures."""
-        return msgspec.structs.replace(self._feed.health(), ticks=self._ticks, late_ticks=self._late_ticks)
+        verdict = self._state.watch.health.verdict
+        return msgspec.structs.replace(
+            self._feed.health(),
+            ticks=self._ticks,
+            late_ticks=self._late_ticks,
+            faults=verdict.faults,
+            notes=verdict.notes,
+        )
 
     async def _next_frame(self) -> Frame | None:
         try:

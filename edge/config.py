@@ -86,6 +86,8 @@ class Camera(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     stalls: Stalls = Stalls()
     spills: Spills = Spills()
     health: Health = Health()
+    reference: str = ""
+    """A picture of the view that the camera should have; if left out, it is learnt from the first good seconds."""
     position: tuple[Annotated[float, Meta(ge=-90, le=90)], Annotated[float, Meta(ge=-180, le=180)]] | None = None
     """WGS-84 latitude and longitude, degrees."""
     ring_s: Annotated[float, Meta(ge=10, le=600)] = 60.0

@@ -9,6 +9,8 @@ from detectors.view import View
 from detectors.wants import Corners, Look, Wants
 from edge.config import Camera
 from edge.inference import Backend
+from edge.reference import Reference
+from edge.senses.view import ViewSense
 from edge.video import Frame
 from wire.clock import ClockState
 
@@ -29,13 +31,15 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Eyes:
     """Looks at one camera's pictures, in order of time, from one thread at a time."""
 
-    def __init__(self, camera: Camera, backend: Backend) -> None:
+    def __init__(self, camera: Camera, backend: Backend, reference: Reference | None = None) -> None:
+        """``reference``: the view that the camera should have; without one it is learnt and kept nowhere."""
         self.camera, self.backend = camera, backend
+        self._view = ViewSense(reference or Reference(None))
 
     def look(self, frame: Frame, wants: Wants) -> Sighting:  # noqa: ARG002
         """Return what a picture shows, and answers to what the detectors ask of it."""
         found = self.backend.detect(frame.image, frame.time_s)
-        return Sighting(boxes=found.boxes, blind=found.blind)
+        return Sighting(boxes=found.boxes, blind=found.blind, view=self._view.look(frame))
 
 
 def tick_of(camera: Camera, frame: Frame, sighting: Sighting, clock: ClockState = "unsynced") -> Tick:

@@ -133,8 +133,9 @@ def _seen(path: Path, camera: Camera, wants: Callable[[], Wants]) -> Iterator[Ti
     # Imported late: a text of detections is replayed without any vision library.
     from edge.eyes import Eyes, tick_of  # noqa: PLC0415
     from edge.inference import open_backend  # noqa: PLC0415
+    from edge.reference import reference_of  # noqa: PLC0415
     from edge.video import frames  # noqa: PLC0415
 
-    eyes = Eyes(camera, open_backend(camera.backend))
+    eyes = Eyes(camera, open_backend(camera.backend), reference_of(camera, None))
     for frame in frames(str(path), tick_hz=camera.tick_hz, decode=camera.decode, size=camera.size):
         yield tick_of(camera, frame, eyes.look(frame, wants()))
