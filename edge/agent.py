@@ -53,7 +53,7 @@ async def run_agent(setup: Setup) -> None:
     broker = Broker(setup.agent, setup.folder)
     pictures = [Pictures(camera.size) for camera in setup.cameras]
     # What may be refused is opened before anything runs.
-    async with Vision(setup.cameras, pictures, setup.storage / "models") as vision:
+    async with Vision(setup.cameras, pictures, setup.storage) as vision:
         await _run(setup, broker, pictures, vision)
     _LOG.info("ended", agent=setup.agent.id)
 

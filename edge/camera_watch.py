@@ -112,11 +112,16 @@ class CameraWatch:
 
     def health(self) -> CameraHealth:
         """Return how the camera is, with what became of its pictures."""
-        health = self._feed.health()
+        health, verdict = self._feed.health(), self._state.watch.health.verdict
         if health.state == "live" and self._blind:
             health = msgspec.structs.replace(health, state="stalled", reason=self._blind)
         return msgspec.structs.replace(
-            health, ticks=self._ticks, late_ticks=self._late_ticks, still_frames=self._still_frames
+            health,
+            ticks=self._ticks,
+            late_ticks=self._late_ticks,
+            still_frames=self._still_frames,
+            faults=verdict.faults,
+            notes=verdict.notes,
         )
 
     async def _round(self) -> None:

@@ -9,8 +9,10 @@ from detectors.view import View
 from detectors.wants import Corners, Look, Wants
 from edge.config import Camera
 from edge.inference import Backend, Found, mosaic
+from edge.reference import Reference
 from edge.senses.foreground import Foreground
 from edge.senses.road import Road
+from edge.senses.view import ViewSense
 from edge.video import Frame
 from wire.clock import ClockState
 
@@ -31,8 +33,10 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Eyes:
     """Looks at one camera's pictures, in order of time, from one thread at a time."""
 
-    def __init__(self, camera: Camera, backend: Backend) -> None:
+    def __init__(self, camera: Camera, backend: Backend, reference: Reference | None = None) -> None:
+        """``reference``: the view that the camera should have; without one it is learnt and kept nowhere."""
         self.camera, self.backend = camera, backend
+        self._view = ViewSense(reference or Reference(None))
         self.foreground = Foreground()
         self._boxes: tuple[Box, ...] = ()
         lanes = [zone.polygon for zone in camera.zones if zone.type == "lane"]
@@ -50,12 +54,14 @@ class Eyes:
             boxes=found.boxes,
             blind=found.blind,
             regions=regions,
+            view=self._view.look(frame),
             blobs=self.foreground.see(frame.image, frame.time_s, found.boxes, regions),
             surfaces=self.road.look(frame, found.boxes, wants.surfaces, blind=found.blind) if self.road else (),
         )
 
     def glance(self, frame: Frame) -> None:
         """Feed a picture in which nothing moves, and which the model does not look at, to the senses that need all."""
+        self._view.look(frame)
         self.foreground.see(frame.image, frame.time_s, self._boxes)
         if self.road:
             self.road.look(frame, self._boxes, ())

@@ -140,9 +140,13 @@ def _seen(path: Path, camera: Camera, wants: Callable[[], Wants]) -> Iterator[Ti
     from edge.eyes import tick_of  # noqa: PLC0415
     from edge.gaze import Gaze  # noqa: PLC0415
     from edge.inference import open_backend  # noqa: PLC0415
+    from edge.reference import reference_of  # noqa: PLC0415
     from edge.video import frames  # noqa: PLC0415
 
-    gaze, asking = Gaze(camera, open_backend(camera.backend)), Asking(camera.tick_hz, camera.pacing)
+    gaze, asking = (
+        Gaze(camera, open_backend(camera.backend), reference_of(camera, None)),
+        Asking(camera.tick_hz, camera.pacing),
+    )
     tick_s = frame_s = 0.0
     passed_s: float | None = None
 
