@@ -109,7 +109,7 @@ class _Feed:
     def take(self) -> Lent:
         number = self._numbers.pop(0)
         self.time_s, self.time_ms = number / _HZ, 1_700_000_000_000 + number * 1000 // _HZ
-        image = np.zeros((240, 320, 3), np.uint8)
+        image = np.random.default_rng(number).integers(90, 110, (240, 320, 3), np.uint8)  # a sensor has noise
         image[50:80, 60:100] = image[50:80, 130:170] = 200  # cars, so that there is something to be sharp
         return Lent(Frame(self.time_s, self.time_ms, image), number)
 
