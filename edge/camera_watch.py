@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import av.error
@@ -47,6 +48,8 @@ _ROUND_S = 1.0
 _BLIND_AGAIN_S = 2.0
 _COMMIT_S = 5.0
 """A state that led to nothing is committed no more often; flash wears."""
+_OBSERVED_S = 2.0
+"""Observations wait for so long to be committed together, if no event comes: each commit costs as much as a tick."""
 _CLIP_PATIENCE_S = 25.0
 _CLIP_TRIES_MAX = 20
 _NO_IMAGE = np.empty((0, 0, 3), np.uint8)
@@ -103,6 +106,7 @@ class CameraWatch:
         self._seen_s = time.monotonic()
         self._blind = ""
         self._commit_s = time.monotonic()
+        self._observed: list[tuple[Stream, Message]] = []
         self._asked_s: dict[PendingClip, float] = {}
         """Since when each clip is waited for."""
         self._cutting: tuple[PendingClip, asyncio.Task[Evidence | None]] | None = None
@@ -119,7 +123,7 @@ class CameraWatch:
                 self._looking.cancel()
             if self._cutting is not None:
                 self._cutting[1].cancel()
-            self._outbox.put(states=self._blob())
+            self._put([], [])
             if self._tick_log is not None:
                 with contextlib.suppress(OSError):
                     self._tick_log.close()
@@ -243,15 +247,17 @@ class CameraWatch:
         """Write messages, uploads and the state they came of in one transaction; delete the stills of no event."""
         kept = {event_id: stills for event_id, stills in result.stills.items() if event_id in watch.event_ids}
         dropped = [still for event_id, stills in result.stills.items() if event_id not in kept for still in stills]
-        has_more = bool(result.messages or dropped or kept != self._state.stills)
+        observed = [each for each in result.messages if each[0] == "observations"]
+        has_more = bool(len(result.messages) > len(observed) or dropped or kept != self._state.stills)
         # From here to put() nothing is awaited: another commit of this camera would write a state without its messages.
         self._state = CameraState(
             watch=watch, time_s=tick.time_s, time_ms=tick.time_ms, stills=kept, clips=tuple(result.clips)
         )
-        if not has_more and time.monotonic() - self._commit_s < _COMMIT_S:
+        since_s = time.monotonic() - self._commit_s
+        if not has_more and since_s < (_OBSERVED_S if self._observed or observed else _COMMIT_S):
+            self._observed += observed
             return
-        self._commit_s = time.monotonic()
-        await asyncio.wrap_future(self._outbox.put(result.messages, self._blob(), result.uploads))
+        await asyncio.wrap_future(self._put(result.messages, result.uploads))
         for name in names_of(dropped):
             (self._folder / name).unlink(missing_ok=True)
 
@@ -265,8 +271,7 @@ class CameraWatch:
                 self._put_off(clip)
             else:
                 self._replace(clip)
-                upload = upload_of(message, ".mp4")
-                await asyncio.wrap_future(self._outbox.put([("events", message)], self._blob(), [upload]))
+                await asyncio.wrap_future(self._put([("events", message)], [upload_of(message, ".mp4")]))
         if self._cutting is None:
             due = next(filter(self._is_due, self._state.clips), None)
             if due is not None:
@@ -305,5 +310,9 @@ class CameraWatch:
         clips = (*(each for each in self._state.clips if each != clip), *others)
         self._state = msgspec.structs.replace(self._state, clips=clips)
 
-    def _blob(self) -> dict[str, bytes]:
-        return {state_name(self._camera.id): msgspec.msgpack.encode(self._state)}
+    def _put(self, messages: list[tuple[Stream, Message]], uploads: list[Upload]) -> Future[None]:
+        """Commit messages, the observations that waited for company, and the state that they all came of."""
+        observed, self._observed = self._observed, []
+        self._commit_s = time.monotonic()
+        states = {state_name(self._camera.id): msgspec.msgpack.encode(self._state)}
+        return self._outbox.put([*observed, *messages], states, uploads)
