@@ -154,7 +154,8 @@ class CameraWatch:
         """Wait for a picture and for its turn; return it, what it shows, and until when its tick is due."""
         await self._feed.wait()
         due_s = time.monotonic() + 1 / self._camera.tick_hz
-        async with self._vision.turns.turn(due_s, self._watch.wants(self._state.watch).pace):
+        pace = self._watch.wants(self._state.watch).pace
+        async with self._vision.turns.turn(self._camera.id, due_s, pace):
             lent = self._feed.take()
             if lent is None:
                 return None
