@@ -68,7 +68,7 @@ class Eyes:
 
     def _find(self, frame: Frame, places: tuple[Corners, ...]) -> tuple[Found, tuple[Corners, ...]]:
         """Return what the backend finds, and which regions it looked at; none for the whole picture."""
-        if places and self.backend.is_stateless:
+        if places and mosaic.shows_all(self.backend, self.camera.size, places):
             boxes, regions = mosaic.look(self.backend, frame.image, places)
             return Found(boxes), regions
         return self.backend.detect(frame.image, frame.time_s), ()
