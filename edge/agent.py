@@ -21,6 +21,8 @@ from edge.evidence import names_of, sweep
 from edge.eyes import Eyes
 from edge.inference import open_backend
 from edge.outbox import Outbox
+from edge.plate_desk import PlateDesk
+from edge.plates import open_reader
 from edge.outbox_rows import Upload
 from edge.progress import Progress
 from edge.setup import Setup
@@ -70,6 +72,7 @@ async def run_agent(setup: Setup) -> None:
                     tick_log=DayLogs(setup.storage / "ticks" / camera.id) if agent.record_ticks else None,
                     clock=clock,
                     advanced=progress.loop(f"camera {camera.id}"),
+                    plates=PlateDesk(camera.plates, open_reader(camera.plates)) if camera.plates else None,
                 )
                 cameras.append(watch)
                 tasks.create_task(feed.run())

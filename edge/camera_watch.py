@@ -31,6 +31,8 @@ from edge.eyes import Eyes, tick_of
 from edge.outbox import Outbox
 from edge.outbox_rows import Upload
 from edge.overlay import jpeg, with_overlay
+from edge.plate_desk import PlateDesk
+from edge.plates import crop_of
 from edge.video import Frame
 from edge.watch import Watch, WatchState
 from rules.rule_book import Capture
@@ -87,10 +89,12 @@ class CameraWatch:
         tick_log: DayLogs | None,
         clock: Clock,
         advanced: Callable[[], None],
+        plates: PlateDesk | None = None,
     ) -> None:
         self._camera: Camera = watch.camera
         self._watch, self._feed, self._eyes, self._outbox, self._state = watch, feed, eyes, outbox, state
         self._folder, self._tick_log, self._clock, self._advanced = folder, tick_log, clock, advanced
+        self._plates = plates
         self._ticks = self._late_ticks = 0
         self._commit_s = time.monotonic()
         self._asked_s: dict[PendingClip, float] = {}
@@ -109,6 +113,8 @@ class CameraWatch:
         finally:
             if self._cutting is not None:
                 self._cutting[1].cancel()
+            if self._plates is not None:
+                self._plates.close()
             self._outbox.put(states=self._blob())
             if self._tick_log is not None:
                 with contextlib.suppress(OSError):
@@ -135,6 +141,8 @@ class CameraWatch:
         result = _Yield(stills=dict(self._state.stills), clips=list(self._state.clips))
         for output in outputs:
             if isinstance(output, Capture):
+                if self._plates is not None:
+                    self._plates.offer(output.event_id, crop_of(frame.image, output.held.bbox), frame.time_s)
                 still = await asyncio.to_thread(self._take_still, frame, output)
                 if still is not None:
                     result.stills[output.event_id] = (*result.stills.get(output.event_id, ()), still)
@@ -160,6 +168,8 @@ class CameraWatch:
 
     def _tell(self, event: Event, tick: Tick, result: _Yield) -> None:
         """Put an event, and with its start all of its stills, among the messages."""
+        if self._plates is not None:
+            event = msgspec.structs.replace(event, facts={**event.facts, **self._plates.facts(event.id)})
         if event.phase == "end":
             failed = [clip for clip in result.clips if clip.event_id == event.id and clip.failed]
             if failed:
@@ -177,6 +187,8 @@ class CameraWatch:
 
     async def _commit(self, watch: WatchState, tick: Tick, result: _Yield) -> None:
         """Write messages, uploads and the state they came of in one transaction; delete the stills of no event."""
+        if self._plates is not None:
+            self._plates.keep(watch.event_ids)
         kept = {event_id: stills for event_id, stills in result.stills.items() if event_id in watch.event_ids}
         dropped = [still for event_id, stills in result.stills.items() if event_id not in kept for still in stills]
         has_more = bool(result.messages or dropped or kept != self._state.stills)
