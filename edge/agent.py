@@ -21,9 +21,9 @@ from edge.evidence import names_of, sweep
 from edge.eyes import Eyes
 from edge.inference import open_backend
 from edge.outbox import Outbox
+from edge.outbox_rows import Upload
 from edge.plate_desk import PlateDesk
 from edge.plates import open_reader
-from edge.outbox_rows import Upload
 from edge.progress import Progress
 from edge.setup import Setup
 from edge.uplink import Uplink
@@ -53,13 +53,14 @@ async def run_agent(setup: Setup) -> None:
     broker = Broker(agent, setup.folder)
     # What may be refused is opened before anything runs.
     backends = [await asyncio.to_thread(open_backend, camera.backend) for camera in setup.cameras]
+    desks = [PlateDesk(each.plates, open_reader(each.plates)) if each.plates else None for each in setup.cameras]
     outbox = Outbox(setup.storage / "outbox.sqlite", agent=agent.id, bytes_max=agent.outbox_bytes_max)
     try:
         states = {camera.id: await _state_of(camera, setup, outbox) for camera in setup.cameras}
         await _sweep(evidence, outbox, states)
         async with centre_client(agent, setup.folder) as client, asyncio.TaskGroup() as tasks:
             cameras = []
-            for camera, backend in zip(setup.cameras, backends, strict=True):
+            for camera, backend, desk in zip(setup.cameras, backends, desks, strict=True):
                 state = states[camera.id]
                 feed = CameraFeed(camera, continue_from=(state.time_s, state.time_ms) if state.time_ms else None)
                 watch = CameraWatch(
@@ -72,7 +73,7 @@ async def run_agent(setup: Setup) -> None:
                     tick_log=DayLogs(setup.storage / "ticks" / camera.id) if agent.record_ticks else None,
                     clock=clock,
                     advanced=progress.loop(f"camera {camera.id}"),
-                    plates=PlateDesk(camera.plates, open_reader(camera.plates)) if camera.plates else None,
+                    plates=desk,
                 )
                 cameras.append(watch)
                 tasks.create_task(feed.run())

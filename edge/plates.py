@@ -94,7 +94,7 @@ def plate_of(lines: Sequence[tuple[str, float]], country: Country) -> Reading | 
 def normalised(text: str, country: Country) -> str:
     """Return a text as plates are written: large letters, nothing between them.
 
-    >>> normalised("粤b·Ｉ234o", "cn")
+    >>> normalised("粤b·I234o", "cn")
     '粤B12340'
     """
     plain = _BETWEEN.sub("", unicodedata.normalize("NFKC", text).upper())
