@@ -1,6 +1,7 @@
 """What `wayside edge check` says of cameras, and what it draws."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -65,11 +66,12 @@ def _scene_camera(marks: int = 9, unit: float = 1.0, **zone: bool) -> Camera:
     )
 
 
+@cache
 def _cars() -> list[Box]:
     """Return the boxes of the drawn street's cars at many instants, where they are whole."""
-    view, boxes = View(), list[Box]()
-    for time_s in np.arange(0.0, 70.0, 2.0):
-        for trip in trips():
+    view, boxes, traffic = View(), list[Box](), trips()
+    for time_s in np.arange(0.0, 70.0, 5.0):
+        for trip in traffic:
             driving = trip.at(float(time_s))
             if driving is not None and trip.vehicle.size[0] < 5 and 0 < driving.pose[0] < 30:
                 left, top, right, bottom = bounds(trip.vehicle, driving.pose, view)
