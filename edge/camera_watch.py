@@ -30,6 +30,8 @@ from edge.eyes import Sighting, tick_of
 from edge.outbox import Outbox
 from edge.outbox_rows import Upload
 from edge.pace import watched_s
+from edge.plate_desk import PlateDesk
+from edge.plates import crop_of
 from edge.provenance import Facts
 from edge.sealing import Draft, Sealer, manifest_file
 from edge.stills import Pacer
@@ -80,11 +82,13 @@ class CameraWatch:
         sealer: Sealer,
         provenance: Facts,
         advanced: Callable[[], None],
+        plates: PlateDesk | None = None,
     ) -> None:
         self._camera: Camera = watch.camera
         self._watch, self._feed, self._vision, self._outbox, self._state = watch, feed, vision, outbox, state
         self._folder, self._tick_log, self._clock, self._advanced = folder, tick_log, clock, advanced
         self._sealer, self._provenance, self._pacer = sealer, provenance, Pacer()
+        self._plates = plates
         self._ticks = self._late_ticks = self._still_frames = 0
         self._looking: asyncio.Task[tuple[Lent, Sighting | Passed | None, float] | None] | None = None
         self._passed_s: float | None = None
@@ -113,6 +117,8 @@ class CameraWatch:
                 self._looking.cancel()
             if self._cutting is not None:
                 self._cutting[1].cancel()
+            if self._plates is not None:
+                self._plates.close()
             self._put([], [])
             if self._tick_log is not None:
                 with contextlib.suppress(OSError):
@@ -205,9 +211,12 @@ class CameraWatch:
                     await asyncio.to_thread(told.keep_still, frame, output, tick)
             elif isinstance(output, Crop):
                 if frame.image.size and self._pacer.is_due(output.event_id, tick.time_s):
+                    if self._plates is not None:
+                        self._plates.offer(output.event_id, crop_of(frame.image, output.held.bbox), tick.time_s)
                     await asyncio.to_thread(told.keep_closeup, frame, output, tick)
             elif isinstance(output, Event):
-                event = msgspec.structs.replace(output, facts=output.facts | self._provenance | clock.facts)
+                plate = self._plates.facts(output.id) if self._plates is not None else {}
+                event = msgspec.structs.replace(output, facts=output.facts | self._provenance | clock.facts | plate)
                 await asyncio.to_thread(told.tell, event, tick)
             else:
                 told.messages.append(("observations", output))
@@ -216,6 +225,8 @@ class CameraWatch:
 
     async def _commit(self, after: CameraState, told: Telling) -> None:
         """Write messages, uploads and the state they came of in one transaction; delete the files of no event."""
+        if self._plates is not None:
+            self._plates.keep(after.watch.event_ids)
         before = self._state
         dropped = told.written | before.file_names
         dropped -= after.file_names | {upload.path for upload in told.uploads}
