@@ -11,14 +11,14 @@ import msgspec
 import numpy as np
 
 from detectors.flow import SAME_PLACE_IOU, Flow
-from detectors.geometry import as_rows, base_points, footprint_shares, inside, overlaps
+from detectors.geometry import Bools, as_rows, base_points, footprint_shares, inside, overlaps
 from detectors.likeness import is_alike, is_street
 from detectors.moves import Reach, follow, resumed, widths_m
 from detectors.quantity import Metres, Seconds, Share
 from detectors.sighted import Sighted
 from detectors.site import Place, Site
-from detectors.slot import Ledger, Slot, slot_id
-from detectors.tick import Tick
+from detectors.slot import Ledger, Slot
+from detectors.tick import Box, Tick
 from detectors.wants import Corners, Look, Wants
 from wire.stay import Stay
 
@@ -116,7 +116,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         unseen_first = sorted(standing, key=lambda each: each.seen_s)
         return Wants(
             pace="busy" if is_busy else "armed" if standing else "quiet",
-            looks={slot.id: slot.box for slot in asking[:_LOOKS_MAX]},
+            looks={slot.name: slot.box for slot in asking[:_LOOKS_MAX]},
             places=tuple(slot.box for slot in unseen_first[:_PLACES_MAX]),
             steady=any(now_s >= slot.check_s and not slot.hidden_s for slot in standing),
         )
@@ -159,7 +159,6 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         sighted = Sighted(
             tick, slots, before, classes=self.classes, confidence=self.keep_confidence, same_iou=self.same_iou
         )
-        kept = sighted.kept()
         swapped = self._match(slots, sighted, tick, dt_s) if slots else []
         reach = Reach(site.ground, self.shuffle_m)
         away = [slot for slot in slots if slot.stands and slot.hidden_s]
@@ -167,7 +166,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             follow((*away, *gone), sighted, before, tick.time_s, reach)
         if tick.steady is not None:
             self._take_opinion(slots, tick)
-        flows = ledger.flows if tick.regions else self._judge_flows(ledger, slots, sighted, kept, places, tick.time_s)
+        flows = ledger.flows if tick.regions else self._judge_flows(ledger, slots, sighted, places, tick.time_s)
         jammed = {zone for zone, flow in flows.items() if flow.is_jam}
         for slot in slots if flows else ():
             if slot.in_jam or slot.zone in jammed:
@@ -192,9 +191,9 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         Return a candidate for each vehicle that has been found to stand in another's stead.
         """
         covers = sighted.covers(self.covered_share)
-        is_covered = covers.any(axis=1)
+        is_covered: Bools = np.any(covers, axis=1)
         is_whole = sighted.iou >= self.keep_iou
-        is_fit = is_whole
+        is_fit, is_rest = is_whole, np.zeros_like(is_whole)
         if is_covered.any():
             # A box that something nearer cuts short overlaps its place badly, yet lies inside it.
             count = len(sighted.boxes)
@@ -203,23 +202,22 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             is_rest &= is_covered[:, None] & (sighted.rows[:, 3] <= sighted.held[:, 3, None])
             is_fit = is_whole | is_rest
         pairs = [
-            (not whole, not slots[row].stands, -iou, row, column)
-            for row, column, iou, whole in zip(
+            (not whole, not slots[row].stands, -iou, row, column, part)
+            for row, column, iou, whole, part in zip(
                 *(each.tolist() for each in np.nonzero(is_fit)),
-                sighted.iou[is_fit].tolist(),
-                is_whole[is_fit].tolist(),
+                *(each[is_fit].tolist() for each in (sighted.iou, is_whole, is_rest)),
                 strict=True,
             )
         ]
         pairs.sort()
         looks = {look.id: look for look in tick.looks}
         seen, swapped = set[int](), list[Slot]()
-        for is_part, _, less, row, column in pairs:
+        for _, _, less, row, column, is_part in pairs:
             if row not in seen and sighted.is_free(column):
                 seen.add(row)
                 slot = slots[row]
                 sighted.owner[column] = slot
-                look = looks.get(slot.id)
+                look = looks.get(slot.name) if looks else None
                 if look and (is_part or sighted.is_hidden(covers[row], column, self.same_iou)):
                     look = None
                 if slot.look is None or self._is_proven(slot, slot.look, look, tick):
@@ -232,7 +230,8 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                     sighted.owner[column] = other = _other(slot, sighted, column, look, tick)
                     swapped.append(other)
         if len(seen) < len(slots):
-            self._miss(slots, seen, sighted, is_covered.tolist(), looks, dt_s)
+            missed = [(slot, bool(is_covered[row])) for row, slot in enumerate(slots) if row not in seen]
+            self._miss(missed, sighted, looks, dt_s)
         return swapped
 
     def _is_proven(self, slot: Slot, known: Look, look: Look | None, tick: Tick) -> bool:
@@ -248,31 +247,18 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         slot.refusals += 1
         return False
 
-    def _miss(
-        self,
-        slots: list[Slot],
-        seen: set[int],
-        sighted: Sighted,
-        is_covered: list[bool],
-        looks: dict[str, Look],
-        dt_s: float,
-    ) -> None:
-        """Note for the slots that got no box what that means."""
-        is_looked_at = sighted.looked_at(sighted.held)
-        for row, slot in enumerate(slots):
-            if row in seen:
-                continue
-            if not is_looked_at[row]:
+    def _miss(self, missed: list[tuple[Slot, bool]], sighted: Sighted, looks: dict[str, Look], dt_s: float) -> None:
+        """Note for the slots that got no box, each with whether it is covered, what that means."""
+        is_looked_at = sighted.looked_at(as_rows([slot.box for slot, _ in missed]))
+        for (slot, is_covered), looked in zip(missed, is_looked_at, strict=True):
+            if not looked:
                 slot.owed_s += dt_s
                 continue
-            slot.miss(dt_s, covered=is_covered[row])
-            look = looks.get(slot.id)
+            slot.miss(dt_s, covered=is_covered)
+            look = looks.get(slot.name)
+            is_there = look is not None and is_street(look) is False
             slot.is_lost = (
-                look is not None
-                and is_street(look) is False
-                and not slot.drove_off
-                and self._looks_empty(slot)
-                and slot.doubt_s < self.lost_max_s
+                is_there and self._looks_empty(slot) and not slot.drove_off and slot.doubt_s < self.lost_max_s
             )
 
     def _take_opinion(self, slots: list[Slot], tick: Tick) -> None:
@@ -295,7 +281,6 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         ledger: Ledger,
         slots: list[Slot],
         sighted: Sighted,
-        kept: list[float],
         places: tuple[Place, ...],
         now_s: float,
     ) -> dict[str, Flow]:
@@ -306,22 +291,22 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         lanes = {place.id: place.lane for place in places if place.lane}
         if not lanes:
             return {}
-        near = sighted.iou[[slot.stands for slot in slots]].max(axis=0, initial=0.0).tolist()
-        is_traffic = [near[n] < self.keep_iou and bool(sighted.is_once[n]) for n in range(len(near))]
-        is_young = [
-            owner is not None
-            and owner.stands
-            and (owner.in_jam or now_s - owner.start_s < self.jam_lookback_s)
-            for owner in sighted.owner
+        near = sighted.iou[np.array([slot.stands for slot in slots], dtype=np.bool_)].max(axis=0, initial=0.0)
+        is_traffic = sighted.is_once & (near < self.keep_iou)
+        is_still = is_traffic & (sighted.prior.max(axis=0, initial=0.0) >= SAME_PLACE_IOU)
+        young = [
+            column
+            for column, slot in enumerate(sighted.owner)
+            if slot and slot.stands and (slot.in_jam or now_s - slot.start_s < self.jam_lookback_s)
         ]
         bases, flows = base_points(sighted.rows), dict[str, Flow]()
         for zone, lane in lanes.items():
-            here = np.flatnonzero(inside(bases, lane)).tolist()
-            still = sum(is_traffic[n] and kept[n] >= SAME_PLACE_IOU for n in here)
-            moved = sum(is_traffic[n] for n in here) - still
-            young = sum(is_young[n] for n in here)
-            if young > 1 or still:
-                still += young
+            is_here = inside(bases, lane)
+            still = int(np.count_nonzero(is_still & is_here))
+            moved = int(np.count_nonzero(is_traffic & is_here)) - still
+            stopped = int(np.count_nonzero(is_here[young]))
+            if stopped > 1 or still:
+                still += stopped
             flow = ledger.flows.get(zone, Flow())
             flows[zone] = flow.after(now_s, still, moved, window_s=self.jam_window_s, ratio=self.jam_ratio)
         return flows
@@ -348,7 +333,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         old, ended = [*gone, *left], {slot.id for slot in left}
         kept = [slot for slot in slots if (slot.id not in ended if slot.stands else self._is_settling(slot))]
         for slot in [slot for slot in kept if not slot.stands and self._has_settled(slot, tick, reach)]:
-            slot.stands, slot.anchor = True, slot.box
+            slot.stand(tick.camera)
             slot.check_s = slot.start_s + self.check_first_s
             away = [each for each in kept if each.stands and each.hidden_s and each is not slot]
             before = resumed(slot, [*old, *away], tick.time_s, reach, vanished_s=self.lost_max_s)
@@ -415,7 +400,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             if share[number] >= self.footprint_share and double[number] < _DOUBLE_IOU:
                 zone = places[best[number]].id
                 first = ledger.before[int(prior[:, column].argmax())]
-                slot = _candidate(tick.camera, zone, first, sighted, column, ledger.time_s, ledger.time_ms)
+                slot = _candidate(zone, first, sighted.boxes[column], ledger.time_s, ledger.time_ms)
                 slot.see(sighted.boxes[column], tick, tick.time_s - ledger.time_s, iou=1.0, whole=True)
                 yield slot
 
@@ -429,13 +414,9 @@ def _blinded(slots: list[Slot], gap_s: float) -> list[Slot]:
     return standing
 
 
-def _candidate(
-    camera: str, zone: str, box: Corners, sighted: Sighted, column: int, time_s: float, time_ms: int
-) -> Slot:
-    """Return the slot of a vehicle that was at this place at that time."""
-    found = sighted.boxes[column]
+def _candidate(zone: str, box: Corners, found: Box, time_s: float, time_ms: int) -> Slot:
+    """Return the slot of a vehicle that was in this box at that time."""
     return Slot(
-        id=slot_id(camera, zone, time_ms, box),
         zone=zone,
         box=box,
         anchor=box,
@@ -454,7 +435,7 @@ def _other(slot: Slot, sighted: Sighted, column: int, look: Look | None, tick: T
     """Return a candidate for the vehicle that stands where another was, since it was first seen there."""
     back_s, back_ms = (tick.time_s, tick.time_ms) if slot.back_s is None else (slot.back_s, slot.back_ms)
     slot.drove_off = True
-    other = _candidate(tick.camera, slot.zone, sighted.corners[column], sighted, column, back_s, back_ms)
+    other = _candidate(slot.zone, sighted.corners[column], sighted.boxes[column], back_s, back_ms)
     other.see(sighted.boxes[column], tick, tick.time_s - back_s, iou=1.0, whole=True)
     other.look, other.look_s = look, tick.time_s
     return other

@@ -23,8 +23,8 @@ DOUBTS = 2
 class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One place; a candidate until it stands. Detectors change copies only."""
 
-    id: str
-    stands: bool = False
+    id: str = ""
+    """Of the stay; empty while it is a candidate."""
     zone: str
     box: Corners
     """Slow mean of the boxes seen here, pixels."""
@@ -82,6 +82,21 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Of second opinions: 1 for it, or how many in a row against it, negative."""
     resumes: str | None = None
 
+    @property
+    def stands(self) -> bool:
+        """Whether it is a stay, and no candidate any more."""
+        return bool(self.id)
+
+    @property
+    def name(self) -> str:
+        """Under which its looks are asked for."""
+        return self.id or f"{self.start_ms}/{self.anchor[0]:.0f}/{self.anchor[1]:.0f}"
+
+    def stand(self, camera: str) -> None:
+        """Turn the candidate into a stay: its id is the same live, replayed and after a restart."""
+        self.anchor = self.box
+        self.id = uuid7_of(self.start_ms, camera, self.zone, ",".join(str(round(each)) for each in self.box))
+
     def see(self, found: Box, tick: Tick, dt_s: float, *, iou: float, whole: bool) -> None:
         """Take note that the vehicle is seen; ``whole`` is False where an occluder cuts its box."""
         self.visible_s += dt_s
@@ -124,7 +139,12 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
         lx1, ly1, lx2, ly2 = self.last
         x1, y1, x2, y2 = self.box
         self.last = found
-        self.box = (x1 + weight * (fx1 - x1), y1 + weight * (fy1 - y1), x2 + weight * (fx2 - x2), y2 + weight * (fy2 - y2))
+        self.box = (
+            x1 + weight * (fx1 - x1),
+            y1 + weight * (fy1 - y1),
+            x2 + weight * (fx2 - x2),
+            y2 + weight * (fy2 - y2),
+        )
         dx, dy, other_x, other_y = fx1 - lx1, fy1 - ly1, fx2 - lx2, fy2 - ly2
         # Of two opposite edges the one that moved less tells: an occluder moves only one of them.
         dx = 0.0 if dx * other_x <= 0 else dx if abs(dx) < abs(other_x) else other_x
@@ -222,11 +242,6 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
             size=tick.size,
             resumes=self.resumes,
         )
-
-
-def slot_id(camera: str, zone: str, start_ms: int, box: Corners) -> str:
-    """Return the id of a stay that began in this box: the same live, replayed and after a restart."""
-    return uuid7_of(start_ms, camera, zone, ",".join(str(round(each)) for each in box))
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

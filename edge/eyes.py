@@ -7,8 +7,10 @@ from detectors.surface import Surface
 from detectors.tick import Box, Tick
 from detectors.view import View
 from detectors.wants import Corners, Look, Wants
-from edge.config import Camera
+from edge.config import Camera, Motion
 from edge.inference import Backend
+from edge.senses.appearance import describe
+from edge.senses.steady import Steady
 from edge.video import Frame
 from wire.clock import ClockState
 
@@ -31,11 +33,17 @@ class Eyes:
 
     def __init__(self, camera: Camera, backend: Backend) -> None:
         self.camera, self.backend = camera, backend
+        # What a class-free backend finds depends on the pictures before; one out of turn would confuse it.
+        self._steady = None if isinstance(camera.backend, Motion) else Steady(backend)
 
-    def look(self, frame: Frame, wants: Wants) -> Sighting:  # noqa: ARG002
+    def look(self, frame: Frame, wants: Wants) -> Sighting:
         """Return what a picture shows, and answers to what the detectors ask of it."""
         found = self.backend.detect(frame.image, frame.time_s)
-        return Sighting(boxes=found.boxes, blind=found.blind)
+        looks = describe(frame.image, wants.looks)
+        steady = None
+        if self._steady is not None:
+            steady = self._steady.look(frame, stands=bool(wants.places), asked=wants.steady)
+        return Sighting(boxes=found.boxes, blind=found.blind, looks=looks, steady=steady)
 
 
 def tick_of(camera: Camera, frame: Frame, sighting: Sighting, clock: ClockState = "unsynced") -> Tick:

@@ -1,0 +1,1 @@
+"""What the eyes are made of: each sense looks at pictures for one purpose, so that detectors need none."""
