@@ -13,26 +13,30 @@ import structlog
 
 from edge.broker import Broker
 from edge.camera import CameraFeed
-from edge.camera_watch import CameraState, CameraWatch, state_name
+from edge.camera_state import CameraState
+from edge.camera_watch import CameraWatch, state_name
 from edge.clock import Clock
 from edge.config import Camera
 from edge.day_logs import DayLogs
-from edge.evidence import names_of, sweep
-from edge.eyes import Eyes
-from edge.inference import open_backend
+from edge.evidence import sweep
 from edge.outbox import Outbox
 from edge.outbox_rows import Upload
+from edge.pictures import Pictures
 from edge.progress import Progress
+from edge.provenance import provenance
+from edge.sealing import Sealer, open_chain
 from edge.setup import Setup
+from edge.signing import open_key
 from edge.uplink import Uplink
 from edge.upload import Uploader, centre_client
+from edge.vision import Vision
 from edge.watch import Watch
 from shell.systemd import notify
 from wire.health import Health, Status
 
 _LOG = structlog.get_logger()
 _HEALTH_S = 30.0
-_WAKE_S = 5.0
+_WAKE_S = 5
 _LAST_S = 15
 """Whoever has not ended by then is ended: nothing is lost, the outbox stands a kill."""
 
@@ -46,44 +50,58 @@ async def run_agent(setup: Setup) -> None:
 
     Raises Refusal for what cannot be opened, and a group with sqlite3.Error in it when the disk does not commit.
     """
+    broker = Broker(setup.agent, setup.folder)
+    pictures = [Pictures(camera.size) for camera in setup.cameras]
+    # What may be refused is opened before anything runs.
+    async with Vision(setup.cameras, pictures, setup.storage / "models") as vision:
+        await _run(setup, broker, pictures, vision)
+    _LOG.info("ended", agent=setup.agent.id)
+
+
+async def _run(setup: Setup, broker: Broker, pictures: list[Pictures], vision: Vision) -> None:
     agent, evidence = setup.agent, setup.storage / "evidence"
     progress, clock = Progress(), Clock()
-    broker = Broker(agent, setup.folder)
-    # What may be refused is opened before anything runs.
-    backends = [await asyncio.to_thread(open_backend, camera.backend) for camera in setup.cameras]
+    facts = {camera.id: await asyncio.to_thread(provenance, camera) for camera in setup.cameras}
+    key = open_key(setup.storage / "keys")
     outbox = Outbox(setup.storage / "outbox.sqlite", agent=agent.id, bytes_max=agent.outbox_bytes_max)
     try:
         states = {camera.id: await _state_of(camera, setup, outbox) for camera in setup.cameras}
         await _sweep(evidence, outbox, states)
+        sealer = Sealer(agent.id, key, await open_chain(outbox), evidence)
         async with centre_client(agent, setup.folder) as client, asyncio.TaskGroup() as tasks:
             cameras = []
-            for camera, backend in zip(setup.cameras, backends, strict=True):
+            for camera, memory in zip(setup.cameras, pictures, strict=True):
                 state = states[camera.id]
-                feed = CameraFeed(camera, continue_from=(state.time_s, state.time_ms) if state.time_ms else None)
+                feed = CameraFeed(
+                    camera, memory, continue_from=(state.time_s, state.time_ms) if state.time_ms else None
+                )
                 watch = CameraWatch(
                     Watch(camera, setup.book),
                     feed,
-                    Eyes(camera, backend),
+                    vision,
                     outbox,
                     state,
                     folder=evidence,
                     tick_log=DayLogs(setup.storage / "ticks" / camera.id) if agent.record_ticks else None,
                     clock=clock,
+                    sealer=sealer,
+                    provenance=facts[camera.id],
                     advanced=progress.loop(f"camera {camera.id}"),
                 )
                 cameras.append(watch)
                 tasks.create_task(feed.run())
                 tasks.create_task(watch.run())
-            status = _status(setup, outbox)
+            tasks.create_task(vision.run())
+            status = _status(setup, outbox, sealer.public_key)
             tasks.create_task(Uplink(outbox, broker, status, advanced=progress.loop("uplink")).run())
             tasks.create_task(Uploader(outbox, client, evidence, advanced=progress.loop("upload")).run())
-            tasks.create_task(_tell_health(setup, outbox, cameras, clock, progress))
+            tasks.create_task(_tell_health(setup, outbox, cameras, vision=vision, clock=clock, progress=progress))
             tasks.create_task(progress.run())
             tasks.create_task(_until_stopped())
             notify("READY=1")
             _LOG.info("running", agent=agent.id, cameras=len(cameras), epoch=outbox.epoch)
     except* _Stopped:
-        _LOG.info("ended", agent=agent.id)
+        pass
     finally:
         outbox.close()
 
@@ -113,11 +131,10 @@ async def _sweep(folder: Path, outbox: Outbox, states: dict[str, CameraState]) -
     if outbox.is_salvaged:
         return  # nobody knows any more which files still wait
     uploads = await asyncio.wrap_future(outbox.uploads())
-    stills = [still for state in states.values() for each in state.stills.values() for still in each]
-    sweep(folder, {upload.path for upload in uploads} | names_of(stills))
+    sweep(folder, {upload.path for upload in uploads}.union(*(state.file_names for state in states.values())))
 
 
-def _status(setup: Setup, outbox: Outbox) -> Status:
+def _status(setup: Setup, outbox: Outbox, public_key: str) -> Status:
     return Status(
         agent=setup.agent.id,
         state="online",
@@ -126,6 +143,7 @@ def _status(setup: Setup, outbox: Outbox) -> Status:
         version=_version(),
         config_sha256=setup.sha256,
         cameras=setup.cards,
+        public_key=public_key,
     )
 
 
@@ -137,9 +155,12 @@ def _version() -> str:
 
 
 async def _tell_health(
-    setup: Setup, outbox: Outbox, cameras: list[CameraWatch], clock: Clock, progress: Progress
+    setup: Setup, outbox: Outbox, cameras: list[CameraWatch], *, vision: Vision, clock: Clock, progress: Progress
 ) -> None:
-    """Put the agent's health into the outbox every 30 seconds; that the outbox commits is part of being alive."""
+    """Put the agent's health into the outbox every 30 seconds, and when a camera's state has changed.
+
+    That the outbox commits is part of being alive.
+    """
     began_s, process, advanced = time.monotonic(), psutil.Process(), progress.loop("outbox")
     while True:
         lanes, shed = await asyncio.wrap_future(outbox.lanes())
@@ -152,15 +173,20 @@ async def _tell_health(
             rss_bytes=sum(_rss_bytes(each) for each in family),
             disk_free_bytes=shutil.disk_usage(setup.storage).free,
             lanes=lanes,
+            looking_restarts=vision.restarts,
             evidence_files=len(waiting),
             cameras=tuple(camera.health() for camera in cameras),
             shed=shed,
         )
         await asyncio.wrap_future(outbox.put([("health", health)]))
-        for _ in range(int(_HEALTH_S / _WAKE_S)):
-            await asyncio.wrap_future(outbox.lanes())
-            advanced()
-            await asyncio.sleep(_WAKE_S)
+        states = [camera.state for camera in health.cameras]
+        for second in range(int(_HEALTH_S)):
+            if second % _WAKE_S == 0:
+                await asyncio.wrap_future(outbox.lanes())
+                advanced()
+            await asyncio.sleep(1)
+            if [camera.health().state for camera in cameras] != states:
+                break
 
 
 def _rss_bytes(process: psutil.Process) -> int:

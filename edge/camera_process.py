@@ -1,28 +1,28 @@
 """The process of one camera: reads, decodes and tells its parent; whatever breaks in it breaks nothing else."""
 
-import ctypes
-import os
-import signal
+import socket
 import time
-from multiprocessing.connection import Connection
 from typing import Any
 
 import av
 import msgspec
-import numpy as np
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from edge.channel import Channel, belong_to
 from edge.clip import sample_of
+from edge.decoder import Decode, Decoder
+from edge.pace import Sampling
+from edge.pictures import slots_of
 from edge.ring import Packet, StreamHead
-from edge.video import NO_PICTURE, Decode, Sampler, image_of, is_live, open_video, pictures, time_base_of
+from edge.video import NO_PICTURE, Sampler, image_of, is_live, open_video, time_base_of
 from shell.log import redact
 from shell.refusal import Refusal
 
-SLOTS = 3
-"""Pictures that the shared memory holds: one being written, one being read, one to spare."""
-_PR_SET_PDEATHSIG = 1
 _SLACK_S = 2.0
+_GATHER_S = 0.5
+"""Packets wait for the next picture to go with it, but no longer than this."""
+_GATHER_BYTES = 256 * 1024
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,19 +32,39 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     loop: bool
     size: tuple[int, int]
     decode: Decode
-    tick_hz: float
+    sampling: Sampling
+    free: tuple[int, ...]
+    """The slots of the shared memory that nobody reads."""
     zero_s: float
     """The monotonic instant at which the camera's steady clock shows 0."""
     timeout_s: float
     parent_pid: int
 
 
+class Free(msgspec.Struct, frozen=True, tag="free", array_like=True):
+    """To the process: a slot of the shared memory may be written to again."""
+
+    slot: int
+
+
+class Ask(msgspec.Struct, frozen=True, tag="ask", array_like=True):
+    """To the process: which pictures are wanted from now on."""
+
+    sampling: Sampling
+
+
 class Picture(msgspec.Struct, frozen=True, tag="picture", array_like=True):
-    """A picture lies in the shared memory; the parent sends the slot's number back when it has it."""
+    """A picture lies in the shared memory, until its slot is said to be free."""
 
     slot: int
     time_s: float
     time_ms: int
+
+
+class Rare(msgspec.Struct, frozen=True, tag="rare", array_like=True):
+    """Key frames are so far apart, in seconds, that all pictures are decoded though that is left to the process."""
+
+    key_gap_s: float
 
 
 class Flawed(msgspec.Struct, frozen=True, tag="flawed", array_like=True):
@@ -63,8 +83,10 @@ class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True):
     """A file was played to its end."""
 
 
-Word = Picture | Flawed | Broken | Ended | StreamHead | Packet
+Word = Picture | Flawed | Rare | Broken | Ended | StreamHead | Packet
+"""What the process says; always several at once, as a list."""
 _ENCODER = msgspec.msgpack.Encoder()
+_ORDERS = msgspec.msgpack.Decoder(Free | Ask)
 
 
 class SourceClock:
@@ -97,41 +119,35 @@ class SourceClock:
         return 0.0 if self._offset_s is None else stamp_s + self._offset_s - now_s
 
 
-def main(order: Order, pipe: Connection, memory: Any) -> None:
+def main(end: socket.socket, order: Order, memory: Any) -> None:
     """Entry point of the process."""
-    _die_with(order.parent_pid)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    reader = _Reader(order, pipe, memory)
+    belong_to(order.parent_pid)
+    reader = _Reader(order, Channel(end), memory)
     try:
         reader.play()
     except Refusal as refusal:
         reader.tell(Broken(str(refusal)))
-    except (BrokenPipeError, EOFError):
+    except (BrokenPipeError, ConnectionResetError, EOFError):
         return  # the parent hung up
-
-
-def _die_with(parent_pid: int) -> None:
-    """Have the kernel kill this process when its parent is gone, even if native code hangs (prctl(2), Linux)."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:
-        os._exit(1)
 
 
 class _Reader:
     """Reads one source; keeps its pace, its place in time and the slots of the shared memory."""
 
-    def __init__(self, order: Order, pipe: Connection, memory: Any) -> None:
-        self._order, self._pipe = order, pipe
-        width, height = order.size
-        self._slots = np.frombuffer(memory, np.uint8).reshape(SLOTS, height, width, 3)
-        self._free = list(range(SLOTS))
+    def __init__(self, order: Order, channel: Channel, memory: Any) -> None:
+        self._order, self._channel = order, channel
+        self._slots = slots_of(memory, order.size)
+        self._free = list(order.free)
+        self._is_full = order.sampling.is_full
         self._live = is_live(order.source)
         self._clock = SourceClock()
-        self._sampler = Sampler(order.tick_hz)
+        self._sampler = Sampler(order.sampling.hz)
+        self._words: list[Word] = []
+        self._words_bytes, self._told_s = 0, 0.0
         self._played_s = 0.0
         self._last_stamp = 0
         self._size: tuple[int, int] | None = None
-        self._had_packets = False
+        self._had_packets = self._said_rare = False
 
     def play(self) -> None:
         """Read the source to its end, a file that loops for ever. Raise Refusal."""
@@ -139,8 +155,10 @@ class _Reader:
             with open_video(self._order.source, timeout_s=self._order.timeout_s) as (container, stream):
                 stream.codec_context.thread_count = 1  # the host has cameras enough to keep its cores busy
                 base_s = self._played_s - float((stream.start_time or 0) * time_base_of(stream))
+                decoder = Decoder(stream.codec_context, float(time_base_of(stream)), self._order.decode)
                 for packet in container.demux(stream):
-                    self._take(packet, stream, base_s)
+                    self._obey(decoder)
+                    self._take(packet, stream, decoder, base_s)
             if self._live:
                 raise Refusal(redact(self._order.source), "the camera ended the stream")
             if not self._had_packets:
@@ -150,10 +168,25 @@ class _Reader:
         self.tell(Ended())
 
     def tell(self, word: Word) -> None:
-        """Send one message to the parent; each is a sign of life."""
-        self._pipe.send_bytes(_ENCODER.encode(word))
+        """Send a message to the parent, with what was gathered before; each is a sign of life."""
+        self._words.append(word)
+        self._channel.send(_ENCODER.encode(self._words))
+        self._words.clear()
+        self._words_bytes, self._told_s = 0, time.monotonic()
 
-    def _take(self, packet: "av.Packet[VideoStream]", stream: VideoStream, base_s: float) -> None:
+    def _obey(self, decoder: Decoder) -> None:
+        for body in self._channel.receive(wait=False):
+            match _ORDERS.decode(body):
+                case Free(slot):
+                    self._free.append(slot)
+                case Ask(sampling):
+                    self._sampler.tick_hz, self._is_full = sampling.hz, sampling.is_full
+        decoder.is_asked = self._is_full
+        if decoder.is_rare and self._order.decode == "auto" and not self._said_rare:
+            self.tell(Rare(decoder.key_gap_s or 0.0))
+            self._said_rare = True
+
+    def _take(self, packet: "av.Packet[VideoStream]", stream: VideoStream, decoder: Decoder, base_s: float) -> None:
         """Pass one packet on, then what it shows."""
         time_base = float(time_base_of(stream))
         if self._live and packet.size and packet.pts is None and packet.dts is None:
@@ -168,7 +201,7 @@ class _Reader:
             self._pace(stamp * time_base + base_s, float(packet.duration or 0) * time_base)
             shown = stamp if packet.pts is None else packet.pts
             self._keep(packet, shown * time_base + base_s, stamp * time_base + base_s)
-        frames, flawed = pictures(stream.codec_context, packet, self._order.decode)
+        frames, flawed = decoder.take(packet)
         if flawed:
             self.tell(Flawed(flawed))
         for pts, frame in frames:
@@ -195,20 +228,21 @@ class _Reader:
     def _keep(self, packet: "av.Packet[VideoStream]", shown_s: float, decoded_s: float) -> None:
         shown_at_s, decoded_at_s = self._clock.monotonic_s(shown_s), self._clock.monotonic_s(decoded_s)
         zero_s = self._order.zero_s
-        self.tell(
+        self._words.append(
             Packet(shown_at_s - zero_s, decoded_at_s - zero_s, _wall_ms(shown_at_s), packet.is_keyframe, bytes(packet))
         )
+        self._words_bytes += packet.size
+        if self._words_bytes > _GATHER_BYTES or time.monotonic() - self._told_s > _GATHER_S:
+            self.tell(self._words.pop())
 
     def _show(self, frame: VideoFrame, stamp_s: float) -> None:
-        """Put a sampled frame into the shared memory, unless the parent still has to fetch what is there."""
+        """Put a sampled frame into the shared memory, unless all that is there is still needed."""
         shown_at_s = self._clock.monotonic_s(stamp_s)
         time_s = shown_at_s - self._order.zero_s
-        while self._pipe.poll(0):
-            self._free.append(self._pipe.recv_bytes()[0])
         if not self._free or not self._sampler.takes(time_s):
             return
         slot = self._free.pop()
-        self._slots[slot] = image_of(frame, self._order.size)
+        self._slots[slot][:] = image_of(frame, self._order.size)
         self.tell(Picture(slot, time_s, _wall_ms(shown_at_s)))
 
 

@@ -8,63 +8,47 @@ from pathlib import Path
 
 import av.error
 import msgspec
+import numpy as np
 import structlog
 
-from detectors.tick import Tick
-from edge.camera import CameraFeed
+from edge.camera import CameraFeed, Lent
+from edge.camera_state import CameraState
 from edge.clock import Clock
 from edge.config import Camera
 from edge.day_logs import DayLogs
 from edge.evidence import (
+    File,
     PendingClip,
-    Still,
     adopt_file,
     clip_message,
     late_clip,
-    names_of,
-    pending_clip,
-    still_messages,
     upload_of,
-    write_file,
 )
-from edge.eyes import Eyes, tick_of
+from edge.eyes import Sighting, tick_of
 from edge.outbox import Outbox
-from edge.outbox_rows import Upload
-from edge.overlay import jpeg, with_overlay
+from edge.pace import watched_s
+from edge.provenance import Facts
+from edge.sealing import Draft, Sealer, manifest_file
+from edge.stills import Pacer
+from edge.telling import Telling
 from edge.video import Frame
-from edge.watch import Watch, WatchState
-from rules.rule_book import Capture
-from wire.batch import Message
+from edge.vision import Looks, Passed
+from edge.watch import Watch
+from rules.rule_book import Capture, Crop
 from wire.event import Event, Evidence
 from wire.health import CameraHealth
-from wire.streams import Stream
+from wire.manifest import ManifestFile
 
 _LOG = structlog.get_logger()
-_SILENT_S = 2.0
+_ROUND_S = 1.0
+_BLIND_AGAIN_S = 2.0
 _COMMIT_S = 5.0
 """A state that led to nothing is committed no more often; flash wears."""
 _CLIP_PATIENCE_S = 25.0
 _CLIP_TRIES_MAX = 20
-
-
-class CameraState(msgspec.Struct, frozen=True, kw_only=True):
-    """All that must survive a restart of the agent; committed with the messages that came of it."""
-
-    watch: WatchState
-    time_s: float = 0.0
-    time_ms: int = 0
-    stills: dict[str, tuple[Still, ...]] = {}
-    """Taken for events that may yet come, by event."""
-    clips: tuple[PendingClip, ...] = ()
-
-
-class _Yield(msgspec.Struct):
-    """What one tick leads to."""
-
-    messages: list[tuple[Stream, Message]] = []
-    uploads: list[Upload] = []
-    stills: dict[str, tuple[Still, ...]] = {}
-    clips: list[PendingClip] = []
+_SEAL_PATIENCE_S = 60.0
+"""How long a seal waits for the camera's own clock, should the camera be down."""
+_NO_IMAGE = np.empty((0, 0, 3), np.uint8)
 
 
 def state_name(camera_id: str) -> str:
@@ -79,34 +63,46 @@ class CameraWatch:
         self,
         watch: Watch,
         feed: CameraFeed,
-        eyes: Eyes,
+        vision: Looks,
         outbox: Outbox,
         state: CameraState,
         *,
         folder: Path,
         tick_log: DayLogs | None,
         clock: Clock,
+        sealer: Sealer,
+        provenance: Facts,
         advanced: Callable[[], None],
     ) -> None:
         self._camera: Camera = watch.camera
-        self._watch, self._feed, self._eyes, self._outbox, self._state = watch, feed, eyes, outbox, state
+        self._watch, self._feed, self._vision, self._outbox, self._state = watch, feed, vision, outbox, state
         self._folder, self._tick_log, self._clock, self._advanced = folder, tick_log, clock, advanced
-        self._ticks = self._late_ticks = 0
+        self._sealer, self._provenance, self._pacer = sealer, provenance, Pacer()
+        self._ticks = self._late_ticks = self._still_frames = 0
+        self._looking: asyncio.Task[tuple[Lent, Sighting | Passed | None, float] | None] | None = None
+        self._passed_s: float | None = None
+        """When the last picture was taken in which nothing moved, on the camera's clock."""
+        self._seen_s = time.monotonic()
+        self._blind = ""
         self._commit_s = time.monotonic()
         self._asked_s: dict[PendingClip, float] = {}
         """Since when each clip is waited for."""
-        self._cutting: tuple[PendingClip, asyncio.Task[Evidence | None]] | None = None
+        self._cutting: tuple[PendingClip, asyncio.Task[tuple[Evidence, ManifestFile] | None]] | None = None
+        self._unsealed_s: dict[str, float] = {}
+        """Since when each event waits for its seal."""
+        self._no_seal_before_s = 0.0
 
     async def run(self) -> None:
-        """Look at every picture that comes, and see to the clips, for ever."""
+        """Look at every picture that comes, say when none does, and see to the clips, for ever."""
         try:
             while True:
                 self._advanced()
-                frame = await self._next_frame()
-                if frame is not None:
-                    await self._look(frame)
+                await self._round()
                 await self._see_to_clips()
+                await self._see_to_seals()
         finally:
+            if self._looking is not None:
+                self._looking.cancel()
             if self._cutting is not None:
                 self._cutting[1].cancel()
             self._outbox.put(states=self._blob())
@@ -116,91 +112,122 @@ class CameraWatch:
 
     def health(self) -> CameraHealth:
         """Return how the camera is, with what became of its pictures."""
-        return msgspec.structs.replace(self._feed.health(), ticks=self._ticks, late_ticks=self._late_ticks)
+        health = self._feed.health()
+        if health.state == "live" and self._blind:
+            health = msgspec.structs.replace(health, state="stalled", reason=self._blind)
+        return msgspec.structs.replace(
+            health, ticks=self._ticks, late_ticks=self._late_ticks, still_frames=self._still_frames
+        )
 
-    async def _next_frame(self) -> Frame | None:
+    async def _round(self) -> None:
+        """Wait a while for a picture to be looked at; without one for too long, the camera is blind."""
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
+        await asyncio.wait([self._looking], timeout=_ROUND_S)
+        if self._looking.done():
+            looked, self._looking = self._looking.result(), None
+            if looked is not None:
+                await self._take_in(*looked)
+        since_s = time.monotonic() - self._seen_s
+        if since_s > (_BLIND_AGAIN_S if self._blind else self._feed.due_s):
+            await self._go_blind()
+
+    async def _look(self) -> tuple[Lent, Sighting | Passed | None, float] | None:
+        """Wait for a picture and for its turn; return it, what it shows, and until when its tick is due."""
+        await self._feed.wait()
+        due_s = time.monotonic() + 1 / self._camera.tick_hz
+        async with self._vision.turns.turn(due_s, self._watch.wants(self._state.watch).pace):
+            lent = self._feed.take()
+            if lent is None:
+                return None
+            return lent, await self._vision.look(self._camera.id, lent, self._watch.wants(self._state.watch)), due_s
+
+    async def _take_in(self, lent: Lent, seen: Sighting | Passed | None, due_s: float) -> None:
+        """Make a tick of what a picture shows, unless there is nothing to tell, or the clock has gone on without it."""
+        frame = lent.frame
         try:
-            async with asyncio.timeout(_SILENT_S):
-                return await self._feed.next_frame()
-        except TimeoutError:
-            return None
+            if seen is None or not self._is_later(frame.time_s):
+                return
+            self._seen_s, self._blind = time.monotonic(), ""
+            if isinstance(seen, Passed):
+                self._passed_s = frame.time_s
+                self._still_frames += 1
+            else:
+                passed_s = watched_s(self._state.time_s, self._passed_s)
+                await self._step(frame, seen, passed_s)
+                self._late_ticks += time.monotonic() > due_s
+            self._feed.follow(self._watch.wants(self._state.watch).pace, frame.time_s)
+        finally:
+            self._feed.give_back(lent)
 
-    async def _look(self, frame: Frame) -> None:
-        began_s = time.monotonic()
-        sighting = await asyncio.to_thread(self._eyes.look, frame, self._watch.wants(self._state.watch))
-        tick = tick_of(self._camera, frame, sighting, self._clock.state())
+    async def _go_blind(self) -> None:
+        """Make a tick of seeing nothing, so that clocks wait and nobody takes silence for an empty street."""
+        health = self._feed.health()
+        self._blind = "no picture" if health.state != "live" else "no picture was looked at"
+        if health.reason:
+            self._blind = f"{self._blind}: {health.reason}"
+        self._seen_s = time.monotonic()
+        time_s, time_ms = self._feed.now()
+        if not self._is_later(time_s):
+            return
+        sighting = Sighting(boxes=(), blind=self._blind)
+        passed_s = watched_s(self._state.time_s, self._passed_s)
+        await self._step(Frame(time_s, time_ms, _NO_IMAGE), sighting, passed_s)
+
+    def _is_later(self, time_s: float) -> bool:
+        return not self._state.time_ms or time_s > self._state.time_s
+
+    async def _step(self, frame: Frame, sighting: Sighting, passed_s: float) -> None:
+        """Step the watch, and commit what comes of it; without a picture there are no stills."""
+        clock = self._clock.read()
+        tick = tick_of(self._camera, frame, sighting, clock.state, passed_s)
         if self._tick_log is not None:
             self._tick_log.append(tick)
         state, outputs = self._watch.step(self._state.watch, tick)
-        result = _Yield(stills=dict(self._state.stills), clips=list(self._state.clips))
+        told = Telling(self._camera, self._folder, self._state)
         for output in outputs:
             if isinstance(output, Capture):
-                still = await asyncio.to_thread(self._take_still, frame, output)
-                if still is not None:
-                    result.stills[output.event_id] = (*result.stills.get(output.event_id, ()), still)
+                if frame.image.size:
+                    await asyncio.to_thread(told.keep_still, frame, output, tick)
+            elif isinstance(output, Crop):
+                if frame.image.size and self._pacer.is_due(output.event_id, tick.time_s):
+                    await asyncio.to_thread(told.keep_closeup, frame, output, tick)
             elif isinstance(output, Event):
-                self._tell(output, tick, result)
+                event = msgspec.structs.replace(output, facts=output.facts | self._provenance | clock.facts)
+                await asyncio.to_thread(told.tell, event, tick)
             else:
-                result.messages.append(("observations", output))
-        await self._commit(state, tick, result)
+                told.messages.append(("observations", output))
+        await self._commit(told.state(state, tick), told)
         self._ticks += 1
-        self._late_ticks += time.monotonic() - began_s > 1 / self._camera.tick_hz
 
-    def _take_still(self, frame: Frame, capture: Capture) -> Still | None:
-        """Write a picture and its explained copy; None if the disk is full: an event without a still is one."""
-        comment = f"{self._camera.id} {capture.event_id} {capture.role} {frame.time_ms}"
-        try:
-            original = write_file(self._folder, jpeg(frame.image, comment), ".jpg")
-            drawn = with_overlay(frame.image, self._camera, capture.held, capture.role, original.sha256)
-            copy = write_file(self._folder, jpeg(drawn, f"{comment} copy"), ".jpg")
-        except OSError as error:
-            _LOG.error("a still cannot be kept", camera=self._camera.id, role=capture.role, reason=error.strerror)
-            return None
-        return Still(capture.role, frame.time_ms, original, copy)
-
-    def _tell(self, event: Event, tick: Tick, result: _Yield) -> None:
-        """Put an event, and with its start all of its stills, among the messages."""
-        if event.phase == "end":
-            failed = [clip for clip in result.clips if clip.event_id == event.id and clip.failed]
-            if failed:
-                event = msgspec.structs.replace(event, facts={**event.facts, "clip_missing": failed[0].failed})
-            result.clips = [clip for clip in result.clips if clip not in failed]
-        result.messages.append(("events", event))
-        if event.phase == "end":
-            return
-        for still in result.stills.pop(event.id, ()):
-            for message in still_messages(event.id, still):
-                result.messages.append(("events", message))
-                result.uploads.append(upload_of(message, ".jpg"))
-        if "clip" in event.expects:
-            result.clips.append(pending_clip(event, tick.time_s, self._camera.ring_s))
-
-    async def _commit(self, watch: WatchState, tick: Tick, result: _Yield) -> None:
-        """Write messages, uploads and the state they came of in one transaction; delete the stills of no event."""
-        kept = {event_id: stills for event_id, stills in result.stills.items() if event_id in watch.event_ids}
-        dropped = [still for event_id, stills in result.stills.items() if event_id not in kept for still in stills]
-        has_more = bool(result.messages or dropped or kept != self._state.stills)
+    async def _commit(self, after: CameraState, told: Telling) -> None:
+        """Write messages, uploads and the state they came of in one transaction; delete the files of no event."""
+        before = self._state
+        dropped = told.written | before.file_names
+        dropped -= after.file_names | {upload.path for upload in told.uploads}
+        has_more = bool(told.messages or dropped or after.file_names != before.file_names)
         # From here to put() nothing is awaited: another commit of this camera would write a state without its messages.
-        self._state = CameraState(
-            watch=watch, time_s=tick.time_s, time_ms=tick.time_ms, stills=kept, clips=tuple(result.clips)
-        )
+        self._state = after
         if not has_more and time.monotonic() - self._commit_s < _COMMIT_S:
             return
         self._commit_s = time.monotonic()
-        await asyncio.wrap_future(self._outbox.put(result.messages, self._blob(), result.uploads))
-        for name in names_of(dropped):
+        await asyncio.wrap_future(self._outbox.put(told.messages, self._blob(), told.uploads))
+        for name in dropped:
             (self._folder / name).unlink(missing_ok=True)
 
     async def _see_to_clips(self) -> None:
         """Tell of the clip that has been cut, then begin the next that is due: one at a time, beside the watching."""
         if self._cutting is not None and self._cutting[1].done():
             (clip, task), self._cutting = self._cutting, None
-            message = task.result()
+            cut = task.result()
             self._asked_s.pop(clip)
-            if message is None:
+            if cut is None:
                 self._put_off(clip)
             else:
+                message, listed = cut
                 self._replace(clip)
+                if draft := self._state.drafts.get(clip.event_id):
+                    self._redraft(draft.with_files(listed))
                 upload = upload_of(message, ".mp4")
                 await asyncio.wrap_future(self._outbox.put([("events", message)], self._blob(), [upload]))
         if self._cutting is None:
@@ -215,17 +242,22 @@ class CameraWatch:
         waited_s = time.monotonic() - self._asked_s.setdefault(clip, time.monotonic())
         return self._state.time_s >= clip.end_s or waited_s > _CLIP_PATIENCE_S
 
-    async def _cut(self, clip: PendingClip) -> Evidence | None:
+    async def _cut(self, clip: PendingClip) -> tuple[Evidence, ManifestFile] | None:
         temporary = self._folder / clip.temporary_name
         try:
             cut = await self._feed.clip(temporary, clip.start_s, clip.end_s)
             if cut is None:
                 return None
-            file = await asyncio.to_thread(adopt_file, self._folder, temporary, ".mp4")
+            return await asyncio.to_thread(self._adopt, clip, temporary, cut.time_ms)
         except (av.error.FFmpegError, OSError) as error:
             _LOG.error("a clip cannot be cut", camera=self._camera.id, event_id=clip.event_id, reason=str(error))
             return None
-        return clip_message(clip.event_id, file, cut.time_ms)
+
+    def _adopt(self, clip: PendingClip, temporary: Path, time_ms: int) -> tuple[Evidence, ManifestFile]:
+        """Return the messages of a clip that has been cut: for the centre, and for its manifest."""
+        file: File = adopt_file(self._folder, temporary, ".mp4")
+        message = clip_message(clip.event_id, file, time_ms)
+        return message, manifest_file(message, (self._folder / file.name).read_bytes(), ".mp4")
 
     def _put_off(self, clip: PendingClip) -> None:
         """Wait for a later clip instead, as long as the vehicle stands, but not for ever."""
@@ -236,6 +268,39 @@ class CameraWatch:
         reason = "the camera gave no video" if is_standing else "the vehicle had left before there was video again"
         _LOG.error("there will be no clip", camera=self._camera.id, event_id=clip.event_id, reason=reason)
         self._replace(clip, *([msgspec.structs.replace(clip, failed=reason)] if is_standing else []))
+        if draft := self._state.drafts.get(clip.event_id):
+            self._redraft(msgspec.structs.replace(draft, missing={**draft.missing, "clip": reason}))
+
+    async def _see_to_seals(self) -> None:
+        """Seal the events for which nothing more will come."""
+        if time.monotonic() < self._no_seal_before_s:
+            return
+        for draft in tuple(self._state.drafts.values()):
+            if not self._is_ready(draft):
+                continue
+            try:
+                async with self._sealer.link(draft, time.time_ns() // 1_000_000) as sealed:
+                    self._unsealed_s.pop(draft.event.id, None)
+                    self._redraft(draft, is_sealed=True)
+                    states = {**self._blob(), **sealed.states}
+                    committed = self._outbox.put([("events", sealed.message)], states, [sealed.upload])
+            except OSError as error:
+                _LOG.error("a manifest cannot be kept", camera=self._camera.id, reason=error.strerror)
+                self._no_seal_before_s = time.monotonic() + _SEAL_PATIENCE_S
+                return
+            await asyncio.wrap_future(committed)
+
+    def _is_ready(self, draft: Draft) -> bool:
+        if any(clip.event_id == draft.event.id and not clip.failed for clip in self._state.clips):
+            return False
+        waited_s = time.monotonic() - self._unsealed_s.setdefault(draft.event.id, time.monotonic())
+        return draft.is_over or self._state.time_s >= draft.ready_s or waited_s > _SEAL_PATIENCE_S
+
+    def _redraft(self, draft: Draft, *, is_sealed: bool = False) -> None:
+        drafts = {**self._state.drafts, draft.event.id: draft}
+        if is_sealed:
+            del drafts[draft.event.id]
+        self._state = msgspec.structs.replace(self._state, drafts=drafts)
 
     def _replace(self, clip: PendingClip, *others: PendingClip) -> None:
         clips = (*(each for each in self._state.clips if each != clip), *others)

@@ -3,40 +3,58 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterator
-from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import aiomqtt
 import httpx
 import msgspec
 
+from detectors.tick import Box
 from edge.broker import Broker
+from edge.check_ground import car_findings, ground_findings
+from edge.check_picture import check_picture, write_picture
 from edge.config import Camera
+from edge.finding import Finding
 from edge.inference import open_backend
 from edge.setup import Setup
 from edge.upload import centre_client
-from edge.video import frames
+from edge.video import Image, frames
 from shell.log import redact
 from shell.refusal import Refusal
 
 _UNKNOWN_FILE = hashlib.sha256(b"").hexdigest()
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """What came of one look."""
+_LOOKS = 20
+"""Pictures that are looked at until one shows something: ten seconds of an empty street."""
 
-    what: str
-    subject: str
+
+class _Look(msgspec.Struct, frozen=True):
+    """A real picture of a camera, and what its backend finds in it."""
+
+    image: Image
+    boxes: tuple[Box, ...]
     result: str
-    is_good: bool = True
 
 
-def findings(setup: Setup) -> Iterator[Finding]:
-    """Yield what is found of models, sources, broker and centre, each as soon as it is known."""
+def findings(setup: Setup, picture: Path | None = None, only: str = "") -> Iterator[Finding]:
+    """Yield what is found of models, sources, broker and centre, each as soon as it is known.
+
+    ``picture`` is where to draw what was found on a picture of each camera; ``only`` names one camera, and then broker,
+    centre and storage are left alone. Raise Refusal if there is no such camera.
+    """
     rules = ", ".join(rule.file.name for rule in setup.book.rules)
     yield Finding("rules", setup.agent.rules, rules)
-    for camera in setup.cameras:
-        yield _found("camera", f"{camera.id}: {redact(camera.source)}", partial(_look, camera))
+    cameras = [camera for camera in setup.cameras if only in ("", camera.id)]
+    if not cameras:
+        known = ", ".join(camera.id for camera in setup.cameras)
+        raise Refusal(only, "no camera of this agent has that id", f"its cameras: {known}")
+    for camera in cameras:
+        path = picture and (picture if len(cameras) == 1 else picture.with_stem(f"{picture.stem}-{camera.id}"))
+        yield from _camera_findings(camera, path)
+    if only:
+        return
     yield _found("broker", redact(setup.agent.broker), lambda: asyncio.run(_ask_broker(setup)))
     yield _found("centre", redact(setup.agent.centre), lambda: asyncio.run(_ask_centre(setup)))
     yield _found("storage", str(setup.storage), lambda: _write(setup.storage))
@@ -46,17 +64,37 @@ def _found(what: str, subject: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(what, subject, look())
     except Refusal as refusal:
-        return Finding(what, subject, redact(str(refusal)), is_good=False)
+        return Finding(what, subject, redact(str(refusal)), "no")
 
 
-def _look(camera: Camera) -> str:
-    """Take one picture and let the backend look at it."""
+def _camera_findings(camera: Camera, path: Path | None) -> Iterator[Finding]:
+    yield from ground_findings(camera)
+    subject = f"{camera.id}: {redact(camera.source)}"
+    try:
+        look = _look(camera)
+        yield Finding("camera", subject, look.result)
+        yield from car_findings(camera, look.boxes)
+        if path is not None:
+            write_picture(path, check_picture(look.image, camera, look.boxes))
+            yield Finding("picture", camera.id, str(path))
+    except Refusal as refusal:
+        yield Finding("camera", subject, redact(str(refusal)), "no")
+
+
+def _look(camera: Camera) -> _Look:
+    """Let the backend look at pictures until it finds something; raise Refusal if there is none to look at."""
     backend = open_backend(camera.backend)
-    frame = next(frames(camera.source, tick_hz=camera.tick_hz, decode=camera.decode, size=camera.size), None)
-    if frame is None:
+    look = None
+    pictures = frames(camera.source, tick_hz=camera.tick_hz, decode=camera.decode, size=camera.size)
+    for frame in islice(pictures, _LOOKS):
+        found = backend.detect(frame.image, frame.time_s)
+        result = f"a picture, {backend.name}: {found.blind or f'{len(found.boxes)} boxes'}"
+        look = _Look(frame.image, found.boxes, result)
+        if found.boxes:
+            break
+    if look is None:
         raise Refusal(redact(camera.source), "ended before its first picture")
-    found = backend.detect(frame.image, frame.time_s)
-    return f"a picture, {backend.name}: {found.blind or f'{len(found.boxes)} boxes'}"
+    return look
 
 
 async def _ask_broker(setup: Setup) -> str:

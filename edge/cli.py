@@ -13,6 +13,7 @@ from shell import log
 
 edge_app = typer.Typer(no_args_is_help=True, help="The box at the roadside: watches cameras, tells the centre.")
 
+_MARKS = {"ok": "[green]ok[/]", "look": "[yellow]look[/]", "no": "[red]no[/]"}
 EdgeFile = Annotated[Path, typer.Argument(metavar="EDGE_YAML", help="The agent's configuration.")]
 
 
@@ -28,7 +29,15 @@ def run(edge_yaml: EdgeFile) -> None:
 
 
 @edge_app.command()
-def check(edge_yaml: EdgeFile) -> None:
+def check(
+    edge_yaml: EdgeFile,
+    *,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw zones, grid and boxes on a real picture: .png or .jpg, one a camera."),
+    ] = None,
+    camera: Annotated[str, typer.Option(metavar="ID", help="Look at this camera only, and at no server.")] = "",
+) -> None:
     """Say whether this agent would work here and now: files, models, cameras, broker, centre. Exit code 2 if not."""
     from edge.check import findings  # noqa: PLC0415
     from edge.setup import read_setup  # noqa: PLC0415
@@ -37,10 +46,9 @@ def check(edge_yaml: EdgeFile) -> None:
     table = Table("", "what", "which", "result", box=None)
     failures = []
     with Console(stderr=True).status("looking"):
-        for finding in findings(setup):
-            mark = "[green]ok[/]" if finding.is_good else "[red]no[/]"
-            table.add_row(mark, finding.what, escape(finding.subject), escape(finding.result))
-            if not finding.is_good:
+        for finding in findings(setup, picture, camera):
+            table.add_row(_MARKS[finding.verdict], finding.what, escape(finding.subject), escape(finding.result))
+            if finding.verdict == "no":
                 failures.append(finding.result)
     Console().print(table)
     for failure in failures:

@@ -10,8 +10,9 @@ import av
 import msgspec
 from av.video.stream import VideoStream
 
+from edge.decoder import Decoder
 from edge.ring import Packet, StreamHead
-from edge.video import pictures, time_base_of
+from edge.video import time_base_of
 
 _TICK = Fraction(1, 90_000)
 
@@ -58,8 +59,9 @@ def write_clip(path: Path, head: StreamHead, packets: Sequence[Packet]) -> Clip:
             stream.width, stream.height = (side // 2 * 2 for side in head.size)
             stream.pix_fmt = "yuv420p"
             stream.codec_context.time_base = _TICK
+            decoder = Decoder(template.codec_context, float(_TICK), "full")
             for packet in _timed(packets):
-                for _, frame in pictures(template.codec_context, packet, "full")[0]:
+                for _, frame in decoder.take(packet)[0]:
                     frame.time_base = _TICK
                     frame.pict_type = 0
                     file.mux(stream.encode(frame.reformat(stream.width, stream.height, "yuv420p")))

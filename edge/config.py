@@ -9,17 +9,19 @@ import msgspec
 from msgspec import Meta
 
 from config.document import ConfigError, Document
+from detectors.geometry import Point
 from detectors.health import Health
 from detectors.parking import Parking
 from detectors.site import PlaceType
 from detectors.spills import Spills
 from detectors.stalls import Stalls
+from edge.calibration import Calibration, refuse_horizon, survey
+from edge.pace import Pacing
 from rules.hours import Allowance, Hours
 from rules.setting import Terms
 from wire.identifiers import Id, Sha256
 from wire.values import Label
 
-Point = tuple[float, float]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -41,6 +43,8 @@ class Zone(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = None
     parameters: dict[str, float] = {}
     """Values for the rules' parameters that differ in this zone, for example ``limit_s: 30``."""
+    evidence: bool = True
+    """Whether what happens here may serve as evidence; if not, its events say ``fit_for_evidence: false``."""
     by_label: dict[Label, dict[str, float]] = {}
     """The same for some labels only: ``bus: {limit_s: 600}``."""
     hours: tuple[Hours, ...] | None = None
@@ -59,7 +63,8 @@ class Onnx(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     model: str
     """A name that `wayside model list` shows, or a path."""
-    decoder: Literal["yolox"] = "yolox"
+    decoder: Literal["yolox", "yolov8"] = "yolox"
+    """The layout of its output: YOLOX's, or that of YOLOv8 and later models as ultralytics exports them."""
     labels: Literal["coco"] | tuple[Label, ...] = "coco"
     input: tuple[int, int] | None = None
     """Height and width that the model takes; read from the model when left out."""
@@ -67,7 +72,10 @@ class Onnx(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What the file must hash to; known already for models that Wayside knows by name."""
     confidence: Share = 0.05
     """Boxes below this are dropped before they are recorded; detectors have thresholds of their own."""
-    threads: Annotated[int, Meta(ge=1, le=64)] = 2
+    runtime: Literal["auto", "onnxruntime", "openvino"] = "auto"
+    """What computes it; auto measures at the first start and takes what costs least. A replay takes onnxruntime."""
+    threads: Literal["auto"] | Annotated[int, Meta(ge=1, le=64)] = "auto"
+    """That work on one picture; auto measures at the first start. A replay takes two."""
 
 
 class Motion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="motion", tag_field="kind"):
@@ -83,6 +91,19 @@ class Motion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """After about this long a thing that stands still is taken for street."""
 
 
+class Plates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How plates are read."""
+
+    country: Literal["cn", "any"] = "cn"
+    """``cn``: plates by GA 36-2018, all else is refused; ``any``: four to nine letters and figures."""
+    confidence_min: Share = 0.8
+    """A plate that is less sure is told as an empty text, with its confidence."""
+    readings_min: Annotated[int, Meta(ge=1, le=10)] = 2
+    """How many pictures of a stay must show the same plate."""
+    again_s: Annotated[float, Meta(ge=1, le=3_600, extra_json_schema={"unit": "s"})] = 5.0
+    """A vehicle that stands is read no more often than this."""
+
+
 class Camera(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One camera; `source` is an `rtsp://` URL or a file."""
 
@@ -93,8 +114,14 @@ class Camera(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Play a file again and again."""
     size: tuple[Annotated[int, Meta(ge=64, le=8192)], Annotated[int, Meta(ge=64, le=8192)]]
     """Width and height that the polygons are drawn in; a stream of another size is scaled to it."""
-    decode: Literal["full", "keyframe"] = "full"
+    decode: Literal["full", "keyframe", "auto"] = "full"
+    """full: every picture. keyframe: key frames only. auto: key frames, as long as they come at least every 2.5 s, and
+    every picture while a truck passes."""
     tick_hz: Annotated[float, Meta(gt=0, le=10)] = 2.0
+    look: Literal["paced", "always"] = "paced"
+    """paced: while nothing moves the model looks at few of the pictures (see `pacing`). always: at every one. The
+    `motion` backend always does."""
+    pacing: Pacing = Pacing()
     backend: Onnx | Motion
     parking: Parking = Parking()
     stalls: Stalls = Stalls()
@@ -104,6 +131,10 @@ class Camera(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """IANA name of the place's time zone, in which the hours of rules are told."""
     position: tuple[Annotated[float, Meta(ge=-90, le=90)], Annotated[float, Meta(ge=-180, le=180)]] | None = None
     """WGS-84 latitude and longitude, degrees."""
+    calibration: Calibration | None = None
+    """Points of the road that were measured; with it detectors reckon in metres. See docs/calibration.md."""
+    plates: Plates | None = None
+    """Read the plates of vehicles that stand where they may not; needs the extra ``plates``. Off when left out."""
     ring_s: Annotated[float, Meta(ge=10, le=600)] = 60.0
     """How much compressed video is kept in memory for clips, seconds."""
     zones: Annotated[tuple[Zone, ...], Meta(min_length=1)]
@@ -155,6 +186,10 @@ def read_camera(path: Path) -> Camera:
                     )
         if _area(zone.polygon) < 1:
             raise document.error(f"zones[{number}].polygon", "expected an area, got a line or a point")
+    try:
+        _refuse_calibration(camera)
+    except ConfigError as error:
+        raise document.error(error.key, error.problem, error.suggestion) from error
     return camera
 
 
@@ -169,6 +204,14 @@ def read_agent(path: Path) -> Agent:
             close = difflib.get_close_matches(scheme, schemes, n=1) or [schemes[0]]
             raise document.error(key, f"expected a URL that begins with {close[0]}://, got {url!r}")
     return agent
+
+
+def _refuse_calibration(camera: Camera) -> None:
+    """Refuse points that give no plane, or one on which a zone would reach the sky; raise ConfigError."""
+    if camera.calibration is not None:
+        result = survey(camera.calibration, camera.size)
+        for number, zone in enumerate(camera.zones):
+            refuse_horizon(result, zone.polygon, f"zones[{number}].polygon")
 
 
 def _document(path: Path) -> Document:

@@ -1,6 +1,6 @@
 """Evidence: stills and clips as files named by their hash, and the messages that name them.
 
-A still's original is never touched; what is drawn is drawn on a copy, which is evidence of its own.
+A still's original is never touched; what is drawn or hidden is so on a copy, which is evidence of its own.
 """
 
 import hashlib
@@ -13,13 +13,14 @@ import structlog
 from edge.outbox_rows import Upload
 from shell.crash_point import crash_point
 from shell.disk import sync
-from wire.event import Event, Evidence, Role
+from wire.event import Event, Evidence, MediaType, Role
 
 _LOG = structlog.get_logger()
 _TEMPORARY = ".part"
 _PRE_ROLL_S = 10.0
 _POST_ROLL_S = 5.0
 _LATE_S = 10.0
+_MEDIA_TYPES: dict[str, MediaType] = {".jpg": "image/jpeg", ".mp4": "video/mp4", ".json": "application/json"}
 
 
 class File(msgspec.Struct, frozen=True):
@@ -150,6 +151,6 @@ def _message(event_id: str, role: Role, file: File, time_ms: int) -> Evidence:
         role=role,
         sha256=file.sha256,
         size=file.size,
-        media_type="video/mp4" if file.suffix == ".mp4" else "image/jpeg",
+        media_type=_MEDIA_TYPES[file.suffix],
         time_ms=time_ms,
     )

@@ -8,8 +8,10 @@ from detectors.tick import Box, Tick
 from detectors.view import View
 from detectors.wants import Corners, Look, Wants
 from edge.config import Camera, Motion
-from edge.inference import Backend
+from edge.inference import Backend, Found
 from edge.senses.appearance import describe
+from edge.senses.foreground import Foreground
+from edge.senses.road import Road
 from edge.senses.steady import Steady
 from edge.video import Frame
 from wire.clock import ClockState
@@ -33,26 +35,53 @@ class Eyes:
 
     def __init__(self, camera: Camera, backend: Backend) -> None:
         self.camera, self.backend = camera, backend
+        self._foreground = Foreground()
         # What a class-free backend finds depends on the pictures before; one out of turn would confuse it.
         self._steady = None if isinstance(camera.backend, Motion) else Steady(backend)
+        self._boxes: tuple[Box, ...] = ()
+        lanes = [zone.polygon for zone in camera.zones if zone.type == "lane"]
+        self.road = Road(camera.size, lanes) if lanes else None
 
-    def look(self, frame: Frame, wants: Wants) -> Sighting:
-        """Return what a picture shows, and answers to what the detectors ask of it."""
-        found = self.backend.detect(frame.image, frame.time_s)
-        looks = describe(frame.image, wants.looks)
-        steady = None
-        if self._steady is not None:
-            steady = self._steady.look(frame, stands=bool(wants.places), asked=wants.steady)
-        return Sighting(boxes=found.boxes, blind=found.blind, looks=looks, steady=steady)
+    def look(self, frame: Frame, wants: Wants, places: tuple[Corners, ...] = ()) -> Sighting:
+        """Return what a picture shows, and answers to what the detectors ask of it.
+
+        ``places`` are all that the model need look at; if there are none, it looks at the whole picture. The picture
+        is only lent: what is to be remembered of it must be copied.
+        """
+        found, regions = self._find(frame, places)
+        self._boxes = found.boxes
+        return Sighting(
+            boxes=found.boxes,
+            blind=found.blind,
+            regions=regions,
+            blobs=self._foreground.see(frame.image, frame.time_s, found.boxes, regions),
+            looks=describe(frame.image, wants.looks, self._foreground.street_at),
+            steady=self._steady.look(frame, stands=bool(wants.places), asked=wants.steady) if self._steady else None,
+            surfaces=self.road.look(frame, found.boxes, wants.surfaces, blind=found.blind) if self.road else (),
+        )
+
+    def glance(self, frame: Frame) -> None:
+        """Feed a picture in which nothing moves, and which the model does not look at, to the senses that need all."""
+        self._foreground.see(frame.image, frame.time_s, self._boxes)
+        if self.road:
+            self.road.look(frame, self._boxes, ())
+
+    def _find(self, frame: Frame, places: tuple[Corners, ...]) -> tuple[Found, tuple[Corners, ...]]:
+        """Return what the backend finds, and which regions it looked at; none for the whole picture."""
+        del places  # until there is a mosaic
+        return self.backend.detect(frame.image, frame.time_s), ()
 
 
-def tick_of(camera: Camera, frame: Frame, sighting: Sighting, clock: ClockState = "unsynced") -> Tick:
-    """Return the tick that a picture and what it shows are."""
+def tick_of(
+    camera: Camera, frame: Frame, sighting: Sighting, clock: ClockState = "unsynced", watched_s: float = 0.0
+) -> Tick:
+    """Return the tick that a picture and what it shows are, after so many seconds in which nothing moved."""
     return Tick(
         camera=camera.id,
         time_s=frame.time_s,
         time_ms=frame.time_ms,
         size=camera.size,
         clock=clock,
+        watched_s=watched_s,
         **msgspec.structs.asdict(sighting),
     )

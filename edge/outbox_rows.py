@@ -20,7 +20,7 @@ _LOG = structlog.get_logger()
 _DECODER: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 _RAW_BYTES_MAX = UNPACKED_BYTES_MAX // 2
 _VALID_MS: dict[Stream, int] = {"health": 10 * 60_000, "observations": 24 * 3_600_000}
-_HEALTH_ROWS_MAX = 240
+HEALTH_ROWS_MAX = 240
 """Two hours of health; of older ones nobody asks, so half of them are shed at once."""
 _SHED_TO = 0.9
 """Share of the quota that shedding goes down to, so that one loss record names many rows."""
@@ -268,7 +268,7 @@ class Rows:
         )
 
     def _keep_quota(self, now_ms: int) -> None:
-        if self._waiting["health"] > _HEALTH_ROWS_MAX:
+        if self._waiting["health"] > HEALTH_ROWS_MAX:
             self._drop("health", self._bytes["health"] // 2, now_ms)
         for stream in ("observations", "health"):
             excess = sum(self._bytes.values()) - self._bytes_max

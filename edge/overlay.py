@@ -32,8 +32,10 @@ def jpeg(image: Image, comment: str) -> bytes:
 def with_overlay(image: Image, camera: Camera, held: Holding, role: Role, sha256: str) -> Image:
     """Return a copy with the zone, the vehicle's box and a line that says what, where and when.
 
-    ``sha256`` is the untouched original's.
+    A close-up has the lines alone, below the view. ``sha256`` is the untouched original's.
     """
+    if role == "closeup":
+        return _with_lines_below(image, caption(camera, held, role, sha256))
     copy = image.copy()
     width = copy.shape[1]
     stroke = max(1, width // 400)
@@ -53,6 +55,13 @@ def caption(camera: Camera, held: Holding, role: Role, sha256: str) -> tuple[str
     time = taken.strftime("%Y-%m-%d %H:%M:%S ") + taken.strftime("%z")
     place = f"{STILLS.index(role) + 1}/{len(STILLS)} {role}" if role in STILLS else role
     return f"{time}  {camera.id}  {held.zone}", f"{place}  stands {held.dwell_s:.0f} s  sha256 {sha256[:12]}"
+
+
+def _with_lines_below(image: Image, lines: tuple[str, ...]) -> Image:
+    strip = max(24, image.shape[1] // 8)
+    copy = np.asarray(cv2.copyMakeBorder(image, 0, strip, 0, 0, cv2.BORDER_CONSTANT), np.uint8)
+    _write_lines(copy, lines, 1)
+    return copy
 
 
 def _write_lines(image: Image, lines: tuple[str, ...], stroke: int) -> None:

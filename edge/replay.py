@@ -9,6 +9,7 @@ from detectors.tick import Tick
 from detectors.wants import Wants
 from edge.config import Camera
 from edge.mot import read_mot
+from edge.pace import Asking, Sampling, watched_s
 from edge.tick_log import SUFFIX, read_ticks
 from edge.watch import Watch
 from rules.rule_book import Book
@@ -131,10 +132,24 @@ def _same_size(path: Path, camera: Camera) -> Iterator[Tick]:
 def _seen(path: Path, camera: Camera, wants: Callable[[], Wants]) -> Iterator[Tick]:
     """Yield what the camera's eyes see in a video."""
     # Imported late: a text of detections is replayed without any vision library.
-    from edge.eyes import Eyes, tick_of  # noqa: PLC0415
+    from edge.eyes import tick_of  # noqa: PLC0415
+    from edge.gaze import Gaze  # noqa: PLC0415
     from edge.inference import open_backend  # noqa: PLC0415
     from edge.video import frames  # noqa: PLC0415
 
-    eyes = Eyes(camera, open_backend(camera.backend))
-    for frame in frames(str(path), tick_hz=camera.tick_hz, decode=camera.decode, size=camera.size):
-        yield tick_of(camera, frame, eyes.look(frame, wants()))
+    gaze, asking = Gaze(camera, open_backend(camera.backend)), Asking(camera.tick_hz, camera.pacing)
+    tick_s = frame_s = 0.0
+    passed_s: float | None = None
+
+    def asks() -> Sampling:
+        return asking.sampling(wants().pace, frame_s)
+
+    for frame in frames(str(path), tick_hz=camera.tick_hz, decode=camera.decode, size=camera.size, asks=asks):
+        frame_s = frame.time_s
+        sighting = gaze.see(frame, wants())
+        if sighting is None:
+            passed_s = frame.time_s
+            continue
+        tick = tick_of(camera, frame, sighting, watched_s=watched_s(tick_s, passed_s))
+        tick_s = frame.time_s
+        yield tick

@@ -2,26 +2,25 @@
 
 import difflib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import av
 import av.error
 import msgspec
 import numpy as np
 from av.container import InputContainer
-from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from edge.decoder import Decode, Decoder
+from edge.pace import Sampling
 from shell.log import redact
 from shell.refusal import Refusal
 
-Decode = Literal["full", "keyframe"]
 Image = NDArray[np.uint8]
 _EXPECTED = "expected a video file or an rtsp:// URL"
 NO_PICTURE = "holds no picture that can be decoded and has a time"
@@ -69,16 +68,19 @@ class Sampler:
     """
 
     def __init__(self, tick_hz: float) -> None:
-        self._tick_hz = tick_hz
-        self._last = -math.inf
+        self.tick_hz = tick_hz
+        """May be changed at any time."""
+        self._last_s = -math.inf
 
     def takes(self, time_s: float) -> bool:
         """Say whether this frame is wanted; a frame whose time goes back never is."""
-        tick = math.floor(time_s * self._tick_hz + 1e-6)
-        if tick <= self._last:
+        if self._last_s != -math.inf and self._tick(time_s) <= self._tick(self._last_s):
             return False
-        self._last = tick
+        self._last_s = time_s
         return True
+
+    def _tick(self, time_s: float) -> int:
+        return math.floor(time_s * self.tick_hz + 1e-6)
 
 
 def is_live(source: str) -> bool:
@@ -101,11 +103,13 @@ def open_video(source: str, *, timeout_s: float = 8.0) -> Iterator[tuple[InputCo
         raise unreadable(source, error) from error
 
 
-def frames(source: str, *, tick_hz: float, decode: Decode, size: tuple[int, int]) -> Iterator[Frame]:
+def frames(
+    source: str, *, tick_hz: float, decode: Decode, size: tuple[int, int], asks: Callable[[], Sampling] | None = None
+) -> Iterator[Frame]:
     """Yield the pictures of a recording at ``tick_hz``, as fast as they can be decoded.
 
-    Which frames are taken follows from their presentation times alone. ``size`` is width and height, pixels.
-    Raises Refusal.
+    Which frames are taken follows from their presentation times alone, and from what ``asks`` says before each packet.
+    ``size`` is width and height, pixels. Raises Refusal.
     """
     with open_video(source) as (container, stream):
         if decode == "full":
@@ -113,8 +117,12 @@ def frames(source: str, *, tick_hz: float, decode: Decode, size: tuple[int, int]
         sampler = Sampler(tick_hz)
         empty = True
         time_base, first_pts = time_base_of(stream), stream.start_time or 0
+        decoder = Decoder(stream.codec_context, float(time_base), decode)
         for packet in container.demux(stream):
-            for pts, frame in pictures(stream.codec_context, packet, decode)[0]:
+            if asks is not None:
+                asked = asks()
+                sampler.tick_hz, decoder.is_asked = asked.hz, asked.is_full
+            for pts, frame in decoder.take(packet)[0]:
                 time_s = float((pts - first_pts) * time_base)
                 if sampler.takes(time_s):
                     empty = False
@@ -126,27 +134,6 @@ def frames(source: str, *, tick_hz: float, decode: Decode, size: tuple[int, int]
 def time_base_of(stream: VideoStream) -> Fraction:
     """Return the unit of a stream's times, seconds."""
     return stream.time_base or Fraction(1)
-
-
-def pictures(
-    context: VideoCodecContext, packet: "av.Packet[VideoStream]", decode: Decode
-) -> tuple[list[tuple[int, VideoFrame]], int]:
-    """Return the sound frames that a packet completes with their presentation times, and how many were broken."""
-    try:
-        if decode == "full" or packet.size == 0:
-            decoded = context.decode(packet)
-        elif not packet.is_keyframe:
-            return [], 0
-        else:
-            # A decoder that expects B-frames would hold each key frame back until it has seen the next ones.
-            decoded = [*context.decode(packet), *context.decode(None)]
-            context.flush_buffers()
-    except av.error.EOFError:
-        return [], 0
-    except av.error.FFmpegError:
-        return [], 1
-    sound = [(frame.pts, frame) for frame in decoded if frame.pts is not None and not frame.is_corrupt]
-    return sound, len(decoded) - len(sound)
 
 
 def image_of(frame: VideoFrame, size: tuple[int, int]) -> Image:

@@ -9,13 +9,13 @@ import msgspec
 
 from detectors.health import HealthState
 from detectors.parking import Ledger
-from detectors.site import Place, Site
 from detectors.spills import SpillLedger
 from detectors.stalls import StallLedger
 from detectors.tick import Tick
 from detectors.wants import Pace, Wants
 from edge.config import Camera
-from rules.rule_book import Book, BookState, Capture, Ended, Started
+from edge.site import evidence_facts, site_of
+from rules.rule_book import Book, BookState, Capture, Crop, Ended, Started
 from wire.event import Event
 from wire.holding import Holding
 from wire.observation import Observation
@@ -50,6 +50,12 @@ class WatchState(msgspec.Struct, frozen=True, kw_only=True):
         """The events that are under way or may come of a stay; stills of any other are needed no more."""
         return frozenset(each.event_id for rules in self.book.watched.values() for each in rules.values())
 
+    @property
+    def raised_ids(self) -> frozenset[str]:
+        """The events that are under way."""
+        rules = self.book.watched.values()
+        return frozenset(each.event_id for some in rules for each in some.values() if each.is_raised)
+
 
 class Watch:
     """Steps one camera's detector and rules."""
@@ -59,9 +65,7 @@ class Watch:
         self.camera, self.book = camera, book
         gap_s = max(camera.parking.max_gap_s, _TICKS_A_GAP / camera.tick_hz)
         self._parking = msgspec.structs.replace(camera.parking, max_gap_s=gap_s)
-        self._site = Site(
-            tuple(Place(zone.id, zone.polygon, zone.lane, zone.type, zone.direction) for zone in camera.zones)
-        )
+        self._site, self._evidence_facts = site_of(camera), evidence_facts(camera)
         self._settings = {
             zone.id: book.settings(
                 zone.type,
@@ -103,8 +107,8 @@ class Watch:
             surfaces=tuple(surface for each in asked for surface in each.surfaces),
         )
 
-    def step(self, state: WatchState, tick: Tick) -> tuple[WatchState, list[Event | Capture | Observation]]:
-        """Return the state after a tick and what comes of it: stills to take, then events, then observations."""
+    def step(self, state: WatchState, tick: Tick) -> tuple[WatchState, list[Event | Capture | Crop | Observation]]:
+        """Return the state after a tick and what comes of it: pictures to take, then events, then observations."""
         if state.ledger.time_s is not None and tick.time_s <= state.ledger.time_s:
             return state, []
         health, faults = self.camera.health.step(state.health, tick)
@@ -114,8 +118,8 @@ class Watch:
         stall_ledger, stalls = self.camera.stalls.step(state.stalls, tick, self._site)
         spill_ledger, spills = self.camera.spills.step(state.spills, tick, self._site)
         book, outcomes = self.book.step(state.book, [*stays, *stalls, *spills], self._settings)
-        captures = [outcome for outcome in outcomes if isinstance(outcome, Capture)]
-        events = [self._event(outcome, tick) for outcome in outcomes if not isinstance(outcome, Capture)]
+        captures = [outcome for outcome in outcomes if isinstance(outcome, Capture | Crop)]
+        events = [self._event(outcome, tick) for outcome in outcomes if isinstance(outcome, Started | Ended)]
         observations = [] if tick.blind else list(self._observe(state.said, stays, tick))
         said = dict(state.said)
         for each in observations:
@@ -156,6 +160,8 @@ class Watch:
                 "occluded_s": round(held.occluded_s, 3),
                 "blind_s": round(held.blind_s, 3),
                 "visible_share": round(held.visible_share, 3),
+                **_own_facts(held),
+                **self._evidence_facts.get(held.zone, {}),
                 "book_sha256": self._book_sha256,
                 **({"rule_sha256": rule.sha256} if rule else {}),
             },
@@ -180,6 +186,13 @@ class Watch:
                     time_ms=tick.time_ms,
                     feature=feature,
                 )
+
+
+def _own_facts(held: Holding) -> dict[str, float | bool | str]:
+    """Return what a kind of holding says beyond what all of them say: of a stay the jam, of a stall its score ..."""
+    own = [name for name in held.__struct_fields__ if name not in Holding.__struct_fields__]
+    values = {name: getattr(held, name) for name in own}
+    return {name: round(value, 3) if isinstance(value, float) else value for name, value in values.items()}
 
 
 def _rounded(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:

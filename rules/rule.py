@@ -24,6 +24,7 @@ Parameters = dict[str, float]
 
 _LIMIT = "limit_s"
 """The parameter that the stills are spaced over."""
+_APART_S = 10.0
 WATCHED: dict[str, type[Holding]] = {"stay": Stay, "stall": Stall, "spill": Spill}
 """What a rule may watch."""
 
@@ -73,6 +74,8 @@ class RuleFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The event does not start while this holds."""
     stills: dict[Still, Annotated[float, Meta(ge=0, le=1)]] = {}
     """Which pictures are kept, and at which share of ``limit_s`` each is taken."""
+    closeup: bool = False
+    """Whether the best view of the thing alone is kept, over all of its stay."""
     clip: bool = False
     tests: tuple[Trial, ...] = ()
 
@@ -102,7 +105,8 @@ class Rule:
     def expects(self) -> tuple[Role, ...]:
         """The evidence that an event of this rule will have, in the order of its taking."""
         stills = sorted(self.file.stills, key=lambda role: self.file.stills[role])
-        return (*stills, "clip") if self.file.clip else tuple(stills)
+        more: tuple[tuple[bool, Role], ...] = ((self.file.closeup, "closeup"), (self.file.clip, "clip"))
+        return (*stills, *(role for is_asked, role in more if is_asked))
 
     def values(self, given: Parameters) -> Parameters:
         """Return the rule's parameters, with those that are ``given`` in place of the defaults."""
@@ -114,9 +118,17 @@ class Rule:
 
     def stills_due(self, held: Holding, parameters: Parameters) -> tuple[Still, ...]:
         """Return the stills whose time has come."""
-        return tuple(
-            role for role, share in self.file.stills.items() if held.dwell_s >= share * parameters.get(_LIMIT, 0.0)
-        )
+        limit_s = self.limit_s(parameters)
+        return tuple(role for role, share in self.file.stills.items() if held.dwell_s >= share * limit_s)
+
+    @staticmethod
+    def limit_s(parameters: Parameters) -> float:
+        """Return the time that the stills are spaced over."""
+        return parameters.get(_LIMIT, 0.0)
+
+    def spacing_s(self, parameters: Parameters) -> float:
+        """Return how far apart stills are at least: 10 s (GA/T 832-2014), less only where the limit has no room."""
+        return min(_APART_S, self.limit_s(parameters) / max(1, len(self.file.stills) - 1))
 
     @staticmethod
     def _ask(expression: Expression, held: Holding, parameters: Parameters) -> bool:

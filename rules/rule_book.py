@@ -1,6 +1,7 @@
 """Book: all the rules of an agent, stepped together over holdings; pure, so live, replay and tests are one."""
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, tzinfo
 from graphlib import CycleError, TopologicalSorter
@@ -30,6 +31,13 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     role: Still
 
 
+class Crop(msgspec.Struct, frozen=True, kw_only=True):
+    """The thing is in plain view: keep this view of it if it is better than the best so far."""
+
+    event_id: str
+    held: Holding
+
+
 class Started(msgspec.Struct, frozen=True, kw_only=True):
     """What is held has become an event."""
 
@@ -50,7 +58,9 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
 
 
-Outcome = Capture | Started | Ended
+Outcome = Capture | Crop | Started | Ended
+_SPAN_S = 10.0
+"""For how long after its start an event may still get a later picture of the limit."""
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,7 +69,11 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     event_id: str
     kind: str
     captured: tuple[Still, ...] = ()
+    captured_s: tuple[float, ...] = ()
+    """The dwell at which each of them was taken; between two of them at least as much time has passed."""
     is_raised: bool = False
+    is_spanned: bool = False
+    """The first and the last still are further apart than the limit, or will never be."""
     is_free: bool = False
     """It may stand now: outside of the rule's hours, or allowed."""
     free_s: float = 0.0
@@ -138,9 +152,9 @@ class Book:
                 known = before.get(name) or _fresh(held, rule)
                 if name in resumed:
                     known = _resume(known, held, rule, resumed[name], outcomes)
-                elif not known.is_raised and not any(
-                    other in after and after[other].is_raised for other in rule.file.yields_to
-                ):
+                elif known.is_raised:
+                    known = _span(known, setting, held, outcomes)
+                elif not any(other in after and after[other].is_raised for other in rule.file.yields_to):
                     known = _advance(known, setting, held, outcomes)
                 after[name] = known
             watched[held.id] = after
@@ -192,25 +206,56 @@ def _advance(known: Watched, setting: Setting, held: Holding, outcomes: list[Out
     rule = setting.rule
     if not setting.applies(held):
         # Pictures of a time that does not count belong to no event; the event that may come has another id.
-        anew = _fresh(held, rule, str(held.time_ms))
-        return msgspec.structs.replace(anew, is_free=True)
+        return msgspec.structs.replace(_fresh(held, rule, str(held.time_ms)), is_free=True)
     if known.is_free:
         known = msgspec.structs.replace(known, is_free=False, free_s=held.dwell_s, free_until_s=held.time_s)
-    if known.free_until_s:
-        counted_s = min(held.dwell_s - known.free_s, held.time_s - known.free_until_s)
-        held = msgspec.structs.replace(held, dwell_s=max(0.0, counted_s))
-    parameters = setting.values(held.label)
+    held, parameters = _counted(known, held), setting.values(held.label)
     is_raised = rule.holds(held, parameters)
     is_seen = not held.unseen_s and not held.is_blind
     # An event has all its stills when it starts, even if traffic stood before the vehicle at the proper time.
-    due = tuple(rule.file.stills) if is_raised else rule.stills_due(held, parameters) if is_seen else ()
+    last_s = known.captured_s[-1] if known.captured_s else -math.inf
+    is_apart = held.dwell_s - last_s >= rule.spacing_s(parameters)
+    due = tuple(rule.file.stills) if is_raised else rule.stills_due(held, parameters) if is_seen and is_apart else ()
     fresh = tuple(role for role in due if role not in known.captured and (is_raised or role != "limit"))
     outcomes += [Capture(event_id=known.event_id, held=held, role=role) for role in fresh]
+    if is_seen and rule.file.closeup:
+        outcomes.append(Crop(event_id=known.event_id, held=held))
     if is_raised:
         outcomes.append(Started(event_id=known.event_id, held=held, rule=rule.file.name, kind=rule.file.kind))
     if not fresh and not is_raised:
         return known
-    return msgspec.structs.replace(known, captured=known.captured + fresh, is_raised=is_raised)
+    return msgspec.structs.replace(
+        known,
+        captured=known.captured + fresh,
+        captured_s=known.captured_s + (held.dwell_s,) * len(fresh),
+        is_raised=is_raised,
+    )
+
+
+def _counted(known: Watched, held: Holding) -> Holding:
+    """Return a holding with the dwell that counts for a rule."""
+    if not known.free_until_s:
+        return held
+    counted_s = min(held.dwell_s - known.free_s, held.time_s - known.free_until_s)
+    return msgspec.structs.replace(held, dwell_s=max(0.0, counted_s))
+
+
+def _span(known: Watched, setting: Setting, held: Holding, outcomes: list[Outcome]) -> Watched:
+    """Take one more picture of the limit as soon as it is further from the first still than the limit is long.
+
+    The first still can only be taken once the vehicle is known to stand, some seconds after it came to a stand, so the
+    one at the limit is that much less than the permitted time after it.
+    """
+    if known.is_spanned:
+        return known
+    held, limit_s = _counted(known, held), setting.rule.limit_s(setting.values(held.label))
+    first_s, last_s = min(known.captured_s, default=0.0), max(known.captured_s, default=0.0)
+    if "limit" not in known.captured or last_s - first_s > limit_s or held.dwell_s - last_s > _SPAN_S:
+        return msgspec.structs.replace(known, is_spanned=True)
+    if held.dwell_s - first_s <= limit_s or held.unseen_s or held.is_blind:
+        return known
+    outcomes.append(Capture(event_id=known.event_id, held=held, role="limit"))
+    return msgspec.structs.replace(known, is_spanned=True)
 
 
 _SAMPLES: dict[type, float | bool | str] = {float: 0.0, int: 0, bool: False, str: ""}
@@ -242,7 +287,7 @@ def phases(rule: Rule, trial: Trial) -> list[tuple[float, Phase]]:
             raise rule.document.error(key, str(error)) from error
         state, outcomes = Book.step(state, (held,), zones)
         for outcome in outcomes:
-            if not isinstance(outcome, Capture):
+            if isinstance(outcome, Started | Ended):
                 found.append((held.time_s, "start" if isinstance(outcome, Started) else "end"))
     return found
 

@@ -17,6 +17,7 @@ from shell.refusal import Refusal
 COMMANDS = {
     "demo": ("wayside.demo", "demo_app", "See a camera raise a case, all of it on this machine."),
     "edge": ("edge.cli", "edge_app", "The box at the roadside: watches cameras, tells the centre."),
+    "evidence": ("wayside.evidence", "evidence_app", "Evidence: check that a package is what the agent sealed."),
     "ingest": ("ingest.cli", "ingest_app", "The centre: takes what agents send, and shows it."),
     "model": ("wayside.models", "models_app", "Detection models: what is there, and how to get one."),
     "profiles": ("wayside.profiles", "profiles_app", "Device profiles: what each firmware of each model says."),

@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from detectors.parking import Parking
+from edge.calibration import Calibration, GroundPoint
 from edge.config import Agent, Camera, Motion, Onnx, Zone
 from edge.models import catalogue, find
 from edge.video import is_live, open_video
@@ -73,6 +74,9 @@ def scene_camera(video: Path, truth: Truth, limit_s: float | None) -> Camera:
         parking=Parking(settle_s=2.0),
         position=_PLACE,
         zones=(zone,),
+        calibration=Calibration(
+            points=tuple(GroundPoint(pixel=pixel, metres=metres) for pixel, metres in truth.marks), rms_px_max=2.0
+        ),
     )
 
 

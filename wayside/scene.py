@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from wayside.street.ground import ZONE
+from wayside.street.ground import MARKS, ZONE
 from wayside.street.paint import bounds
 from wayside.street.stage import Backdrop, Stage, backdrop
 from wayside.street.traffic import DURATION_S, LEAVE_S, STOP_S, parking, trips
@@ -39,6 +39,8 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     bbox: tuple[float, float, float, float]
     """The standing car: left, top, width, height."""
     zone: tuple[tuple[float, float], ...]
+    marks: tuple[tuple[tuple[float, float], tuple[float, float]], ...]
+    """Points of the road: where they are seen, to the pixel that a person would name, and where they are, metres."""
 
 
 def truth(view: View | None = None) -> Truth:
@@ -50,6 +52,7 @@ def truth(view: View | None = None) -> Truth:
     left, top, right, bottom = bounds(trips()[-1].vehicle, standing.pose, view)
     corners = view.project(np.array([(x, y, 0.0) for x, y in ZONE]))
     inside = np.clip(corners, 0, (width, height))
+    marks = view.project(np.array([(x, y, 0.0) for x, y in MARKS])).round()
     return Truth(
         size=view.size,
         duration_s=DURATION_S,
@@ -57,6 +60,7 @@ def truth(view: View | None = None) -> Truth:
         leave_s=LEAVE_S,
         bbox=(round(left, 1), round(top, 1), round(right - left, 1), round(bottom - top, 1)),
         zone=tuple((round(float(x), 1), round(float(y), 1)) for x, y in inside),
+        marks=tuple(((float(x), float(y)), metres) for (x, y), metres in zip(marks, MARKS, strict=True)),
     )
 
 

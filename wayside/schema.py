@@ -1,4 +1,6 @@
-"""The JSON Schemas of messages and configuration files: `python -m wayside.schema` writes them into the tree.
+"""The JSON Schemas of messages and configuration files, and the tables of parameters in documents, made from them.
+
+`python -m wayside.schema` writes them into the tree.
 
 With ``--check`` it only names those that are stale and exits with 1. Descriptions are the docstrings under the fields.
 """
@@ -8,6 +10,7 @@ import inspect
 import itertools
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from devices.profile import Profile
 from edge.config import Agent, Camera
 from ingest.config import Centre
 from rules.rule import RuleFile
+from wayside.parameters import documents, filled
 from wire.batch import Batch
 from wire.event import Event, Evidence
 from wire.health import Health, Status
@@ -56,9 +60,17 @@ def schema(kind: type) -> bytes:
 
 
 def stale() -> list[str]:
-    """Return the paths whose content is not what the code says."""
-    paths = {path: ROOT / path for path in SCHEMAS}
-    return [path for path, file in paths.items() if not file.is_file() or file.read_bytes() != schema(SCHEMAS[path])]
+    """Return the paths of schemas and documents whose content is not what the code says."""
+    return [path for path, content in _made() if not (ROOT / path).is_file() or (ROOT / path).read_bytes() != content]
+
+
+def _made() -> Iterator[tuple[str, bytes]]:
+    """Yield the path and content of everything that is made here."""
+    for path, kind in SCHEMAS.items():
+        yield path, schema(kind)
+    structs = msgspec.json.decode(schema(Camera))["$defs"]
+    for document in documents(ROOT):
+        yield str(document.relative_to(ROOT)), filled(document.read_text("utf-8"), structs).encode()
 
 
 def _structs(kind: type) -> list[type]:
@@ -99,10 +111,11 @@ def main() -> None:
         if found:
             sys.exit(f"stale: {', '.join(found)}; write them with `python -m wayside.schema`")
         return
-    for path in found:
-        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
-        (ROOT / path).write_bytes(schema(SCHEMAS[path]))
-        print(path)  # noqa: T201  # a script's own voice
+    for path, content in _made():
+        if path in found:
+            (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+            (ROOT / path).write_bytes(content)
+            print(path)  # noqa: T201  # a script's own voice
 
 
 if __name__ == "__main__":

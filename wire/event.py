@@ -12,6 +12,7 @@ from wire.values import Label, Name, Pixels, Position, Real, Share, Text, TimeMs
 
 Phase = Literal["start", "end"]
 Role = Literal["arrival", "middle", "limit", "closeup", "before", "after", "clip", "manifest"]
+MediaType = Literal["image/jpeg", "video/mp4", "application/json"]
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="event", tag_field="type"):
@@ -57,8 +58,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     sha256: Sha256
     size: Annotated[int, Meta(ge=1, le=2**53 - 1)]
     """Bytes."""
-    media_type: Literal["image/jpeg", "video/mp4"]
+    media_type: MediaType
     time_ms: TimeMs
     """When it was taken; a clip: its first picture."""
     copy_of: Sha256 | None = None
-    """The untouched original, if this is a copy with an overlay."""
+    """The untouched original, if this is a working copy: with an overlay, and with bystanders made unrecognisable."""

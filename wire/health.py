@@ -22,6 +22,11 @@ class CameraHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     frames: Count = 0
     ticks: Count = 0
     late_ticks: Count = 0
+    """Ticks that were done later than the next picture was due."""
+    dropped_frames: Count = 0
+    """Pictures that a newer one replaced while they waited to be looked at."""
+    still_frames: Count = 0
+    """Pictures that were only watched for motion, for nothing moved."""
     decode_errors: Count = 0
     reconnects: Count = 0
 
@@ -43,6 +48,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     rss_bytes: Count
     disk_free_bytes: Count
     lanes: dict[Stream, LaneHealth]
+    looking_restarts: Count = 0
+    """How often the process that looks at the pictures has been started anew."""
     evidence_files: Count
     """Evidence files that wait for upload."""
     cameras: tuple[CameraHealth, ...] = ()
@@ -70,3 +77,5 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     version: Label
     config_sha256: Name = ""
     cameras: tuple[CameraCard, ...] = ()
+    public_key: Name = ""
+    """Ed25519, Base64: what this agent's manifests are sealed with."""

@@ -11,7 +11,7 @@ class Stay(Holding, frozen=True, kw_only=True):
     is_occluded: bool = False
     """Not seen at this tick, and something nearer stands before its place."""
     is_lost: bool = False
-    """Not found for a while in plain view, yet its place does not look like the empty street: glare, say."""
+    """Not found for a while in plain view, yet its place is not like the empty street: glare, or a weak model."""
     is_confirmed: bool = False
     """The model has found it in the picture of the last seconds, too, from which traffic vanishes."""
     is_doubted: bool = False

@@ -43,6 +43,8 @@ class Difference:
     """Boxes, labelled ``thing``, of what is not street, moving or standing."""
 
     name = "motion"
+    is_stateless = False
+    input_size = None
 
     def __init__(self, config: Motion) -> None:
         self._config = config

@@ -1,134 +1,106 @@
-"""Detection models in ONNX format; decoder: YOLOX (Ge et al., 2021, arXiv 2107.08430)."""
+"""Detection models in ONNX format, of any runtime and decoder that is known here."""
 
-import re
+import threading
 from importlib.resources import files
 from pathlib import Path
 
-import cv2
 import numpy as np
-import onnxruntime
-from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 
 from detectors.tick import Box
 from edge.config import Onnx
 from edge.inference import Found
+from edge.inference.canvas import PADDING, Canvas
+from edge.inference.choice import Candidate, settled
+from edge.inference.decoder import STRIDES, Candidates, decoder
+from edge.inference.runtime import RUN_ERRORS, Runtime, open_runtime, said
+from edge.inference.suppression import groups_of, kept
 from edge.models import resolve
 from edge.video import Image
 from shell.refusal import Refusal
 
-_STRIDES = (8, 16, 32)
-_PADDING = 114
-_OVERLAP_MAX = 0.45
 _BOXES_MAX = 200
-_VEHICLES = frozenset({"car", "bus", "truck"})
-"""Classes that a small model confuses for one and the same thing, so they suppress each other."""
-_OPEN_ERRORS = (
-    runtime_errors.Fail,
-    runtime_errors.InvalidArgument,
-    runtime_errors.InvalidGraph,
-    runtime_errors.InvalidProtobuf,
-    runtime_errors.NotImplemented,
-    runtime_errors.RuntimeException,
-)
 
 
-class Yolox:
-    """A YOLOX network: blue green red 0 to 255, fitted to the top left, padded with grey; raw output."""
+class Network:
+    """A model that finds boxes in a picture by itself alone. May be called from several threads at once."""
 
-    def __init__(self, config: Onnx) -> None:
+    is_stateless = True
+
+    def __init__(self, config: Onnx, choice: Candidate | None = None) -> None:
+        """Open a model by the runtime and with the threads that were chosen; else by those that are always the same."""
         path = resolve(config.model, config.sha256)
+        choice = choice or settled(config)
         self.name = f"onnx {path.stem}"
+        self.runtime = open_runtime(path, choice.runtime, choice.threads, config.input)
         self._labels = _coco() if config.labels == "coco" else config.labels
+        self._groups = groups_of(self._labels)
         self._confidence = config.confidence
-        self._session = _open_session(path, config.threads)
-        self._height, self._width = _input_shape(path, self._session, config.input)
-        self._input = self._session.get_inputs()[0].name
-        self._grid, self._stride = _grid(self._height, self._width)
-        vehicle = next((n for n, label in enumerate(self._labels) if label in _VEHICLES), -1)
-        self._groups = np.array([vehicle if label in _VEHICLES else n for n, label in enumerate(self._labels)])
+        height, width = _input_size(path, self.runtime, config.input)
+        self.input_size = (width, height)
+        self._decoder = decoder(config.decoder, height, width, len(self._labels))
+        self._own = threading.local()
         self._check_output(path)
 
     def detect(self, image: Image, time_s: float) -> Found:  # noqa: ARG002  # a still picture is enough
         """Return every box of every class at or above the configured confidence, most confident first."""
-        scale = min(self._height / image.shape[0], self._width / image.shape[1])
-        return Found(self._boxes(self._run(self._fit(image, scale)), scale, image.shape[1], image.shape[0]))
+        picture, scale = self.canvas.fit(image)
+        found = self._decoder.candidates(self.runtime.run(picture), self._confidence)
+        return Found(self._boxes(found, scale, image.shape[1], image.shape[0]))
 
-    def _fit(self, image: Image, scale: float) -> NDArray[np.float32]:
-        height, width = round(image.shape[0] * scale), round(image.shape[1] * scale)
-        fitted = np.full((self._height, self._width, 3), _PADDING, np.uint8)
-        fitted[:height, :width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-        return np.ascontiguousarray(fitted.transpose(2, 0, 1)[None], np.float32)
+    @property
+    def canvas(self) -> Canvas:
+        """The memory of this thread that pictures are fitted into."""
+        own: Canvas | None = getattr(self._own, "canvas", None)
+        if own is None:
+            width, height = self.input_size
+            own = Canvas(height, width, is_rgb=self._decoder.is_rgb, white=self._decoder.white)
+            self._own.canvas = own
+        return own
 
-    def _run(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        output: NDArray[np.float32] = self._session.run(None, {self._input: picture})[0]
-        return output
-
-    def _boxes(self, raw: NDArray[np.float32], scale: float, width: int, height: int) -> tuple[Box, ...]:
-        # A score is objectness times class, both at most 1, so most rows are out before their classes are looked at.
-        likely = np.flatnonzero((raw[0, :, 4] >= self._confidence) & np.isfinite(raw[0, :, :4]).all(1))
-        scores = raw[0, likely, 4:5] * raw[0, likely, 5:]
-        classes, confidences = scores.argmax(1), scores.max(1)
-        sure = confidences >= self._confidence
-        likely, classes, confidences = likely[sure], classes[sure], confidences[sure]
-        rows = raw[0, likely]
-        centre = (rows[:, :2] + self._grid[likely]) * self._stride[likely] / scale
-        size = np.exp(rows[:, 2:4]) * self._stride[likely] / scale
+    def _boxes(self, found: Candidates, scale: float, width: int, height: int) -> tuple[Box, ...]:
+        centre, size = found.centre / scale, found.size / scale
         corner = centre - size / 2
-        kept = cv2.dnn.NMSBoxesBatched(
-            np.hstack([corner, size]).tolist(),
-            confidences.tolist(),
-            self._groups[classes].tolist(),
-            self._confidence,
-            _OVERLAP_MAX,
+        stay = kept(
+            np.hstack([corner, size]), found.confidences, self._groups[found.classes].tolist(), self._confidence
         )
+        stay = stay[:_BOXES_MAX]
         limit = (width, height)
-        boxes = []
-        for n in np.asarray(kept, int).ravel()[:_BOXES_MAX]:
-            x1, y1 = np.clip(corner[n], 0, limit)
-            x2, y2 = np.clip(corner[n] + size[n], 0, limit)
-            label = self._labels[classes[n]]
-            boxes.append(Box(_tenth(x1), _tenth(y1), _tenth(x2), _tenth(y2), label, round(float(confidences[n]), 4)))
+        low = np.clip(corner[stay], 0, limit).tolist()
+        high = np.clip(corner[stay] + size[stay], 0, limit).tolist()
+        boxes = [
+            Box(round(x1, 1), round(y1, 1), round(x2, 1), round(y2, 1), self._labels[label], round(confidence, 4))
+            for (x1, y1), (x2, y2), label, confidence in zip(
+                low, high, found.classes[stay].tolist(), found.confidences[stay].tolist(), strict=True
+            )
+        ]
         return tuple(sorted(boxes, key=lambda box: -box.confidence))
 
     def _check_output(self, path: Path) -> None:
-        """Run the model once on grey; raise Refusal unless it answers as YOLOX does for these labels."""
-        expected = (1, len(self._grid), 5 + len(self._labels))
+        """Run the model once on grey; raise Refusal unless it answers as its decoder expects for these labels."""
+        width, height = self.input_size
+        grey = np.full((1, 3, height, width), PADDING / 255 * self._decoder.white, np.float32)
         try:
-            shape = self._run(np.full((1, 3, self._height, self._width), _PADDING, np.float32)).shape
-        except (*_OPEN_ERRORS, IndexError) as error:
-            raise Refusal(str(path), f"the model does not run: {_first_line(error)}") from error
+            shape = self.runtime.run(grey).shape
+        except (*RUN_ERRORS, IndexError) as error:
+            raise Refusal(str(path), f"the model does not run: {said(error)}") from error
+        expected = self._decoder.expected
         if shape != expected:
             raise Refusal(
                 str(path),
-                f"expected the output {_times(expected)} of YOLOX with {len(self._labels)} labels, got {_times(shape)}",
-                "give the model's own `labels`, and export it without its decoding step",
+                f"expected the output {_times(expected)} of {self._decoder.name} with {len(self._labels)} labels, "
+                f"got {_times(shape)}",
+                self._decoder.advice,
             )
 
 
-def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    # Threads that spin while they wait would take the cores from the cameras' decoders.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except _OPEN_ERRORS as error:
-        raise Refusal(str(path), f"is not an ONNX model that can be opened: {_first_line(error)}") from error
-
-
-def _input_shape(
-    path: Path, session: onnxruntime.InferenceSession, configured: tuple[int, int] | None
-) -> tuple[int, int]:
+def _input_size(path: Path, runtime: Runtime, configured: tuple[int, int] | None) -> tuple[int, int]:
     """Return the height and width that the model takes."""
-    takes = session.get_inputs()
-    shape = takes[0].shape
-    if len(takes) != 1 or takes[0].type != "tensor(float)" or len(shape) != 4 or shape[1] != 3:
-        raise Refusal(str(path), f"expected one input of 1x3xHEIGHTxWIDTH floats, got {_times(shape)} {takes[0].type}")
-    fixed = all(isinstance(side, int) for side in shape[2:])
-    own = (shape[2], shape[3]) if fixed else configured
+    takes = runtime.inputs
+    if len(takes) != 1 or not takes[0].is_float or len(takes[0].shape) != 4 or takes[0].shape[1] != 3:
+        got = ", ".join(f"{_times(each.shape)}{'' if each.is_float else ' that are no floats'}" for each in takes)
+        raise Refusal(str(path), f"expected one input of 1x3xHEIGHTxWIDTH floats, got {got or 'none'}")
+    height, width = takes[0].shape[2:]
+    own = (height, width) if isinstance(height, int) and isinstance(width, int) else configured
     if own is None:
         raise Refusal(str(path), "the model takes pictures of any size", "say which: `input: [416, 736]`")
     if configured is not None and configured != own:
@@ -137,34 +109,14 @@ def _input_shape(
             f"`input: {list(configured)}` is configured, but the model takes {list(own)}",
             "leave `input` out, it is read from the model",
         )
-    if any(side % _STRIDES[-1] for side in own):
-        raise Refusal(str(path), f"expected sides that are multiples of {_STRIDES[-1]}, got {_times(own)}")
+    if any(side % STRIDES[-1] for side in own):
+        raise Refusal(str(path), f"expected sides that are multiples of {STRIDES[-1]}, got {_times(own)}")
     return own
-
-
-def _grid(height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return each output row's cell (x, y) and stride."""
-    cells, strides = [], []
-    for stride in _STRIDES:
-        rows, columns = height // stride, width // stride
-        y, x = np.mgrid[:rows, :columns]
-        cells.append(np.stack([x, y], 2).reshape(-1, 2))
-        strides.append(np.full((rows * columns, 1), stride))
-    return np.concatenate(cells).astype(np.float32), np.concatenate(strides).astype(np.float32)
 
 
 def _coco() -> tuple[str, ...]:
     return tuple(files("edge.inference").joinpath("coco.txt").read_text("utf-8").split("\n")[:80])
 
 
-def _tenth(pixels: float) -> float:
-    return round(float(pixels), 1)
-
-
-def _times(shape: object) -> str:
-    return "x".join(str(side) for side in shape) if isinstance(shape, list | tuple) else str(shape)
-
-
-def _first_line(error: BaseException) -> str:
-    """Return what the runtime says, without its error codes."""
-    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error)).split("\n")[0]
+def _times(shape: tuple[object, ...]) -> str:
+    return "x".join("?" if side is None else str(side) for side in shape)

@@ -1,1 +1,1 @@
-"""What the eyes are made of: each sense looks at pictures for one purpose, so that detectors need none."""
+"""Senses: the work on pixels, one kind in each module; the eyes are composed of them."""

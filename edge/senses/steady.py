@@ -15,12 +15,12 @@ from detectors.tick import Box
 from edge.inference import Backend
 from edge.video import Frame, Image
 
-_PICTURES = 7
-"""Odd, so that the middle one is a picture that was seen."""
-_EVERY_S = 2.5
+_PICTURES, _PICTURES_MIN = 7, 3
+_EVERY_S, _SPAN_MIN_S = 2.5, 10.0
+"""How far apart they are at least, and how much time they must span."""
 _WIDTH_MAX = 640
 """Kept no wider than this: 7 pictures of 640 x 360 are 5 MB."""
-_AGE_MAX_S = 30.0
+_AGE_MAX_S = 40.0
 """Pictures older than this do not show the last seconds."""
 
 
@@ -42,14 +42,14 @@ class Steady:
         if not stands:
             self._ring.clear()
             return None
-        if self._ring and frame.time_s - self._ring[-1][0] > _AGE_MAX_S:
-            self._ring.clear()
+        while self._ring and frame.time_s - self._ring[0][0] > _AGE_MAX_S:
+            self._ring.popleft()
         if not self._ring or frame.time_s - self._ring[-1][0] >= _EVERY_S:
             self._ring.append((frame.time_s, _small(frame.image)))
-        is_known = len(self._ring) == _PICTURES and frame.time_s - self._ring[0][0] <= _AGE_MAX_S
-        if not asked or not is_known:
+        if not asked or len(self._ring) < _PICTURES_MIN or frame.time_s - self._ring[0][0] < _SPAN_MIN_S:
             return None
-        middle = _median([picture for _, picture in self._ring])
+        pictures = [picture for _, picture in self._ring]
+        middle = _median(pictures[1 - len(pictures) % 2 :])
         scale = frame.image.shape[1] / middle.shape[1], frame.image.shape[0] / middle.shape[0]
         return tuple(_scaled(box, *scale) for box in self._backend.detect(middle, frame.time_s).boxes)
 

@@ -13,6 +13,7 @@ from ingest.accounts import Role
 from ingest.console.forms import Note, save_note
 from ingest.console.gate import session_of
 from ingest.console.live import changes
+from ingest.console.package import package
 from ingest.store import fleet, queries
 from ingest.store.fleet import AgentRow
 from ingest.store.queries import Before, CaseDetail, CaseFilter, CasePage, CaseSummary, Standing
@@ -104,4 +105,4 @@ def basemap(request: Anyone) -> dict[str, Any]:
     return read
 
 
-API = (me, list_cases, read_case, add_note, list_agents, pins, basemap, changes)
+API = (me, list_cases, read_case, package, add_note, list_agents, pins, basemap, changes)

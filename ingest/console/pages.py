@@ -2,6 +2,7 @@
 
 import datetime as dt
 import zoneinfo
+from pathlib import Path
 from typing import Annotated, Any
 
 from litestar import Request, Response, get
@@ -9,8 +10,9 @@ from litestar.exceptions import NotFoundException, ValidationException
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect
 
-from ingest.accounts import list_accounts
+from ingest.accounts import list_accounts, may
 from ingest.console.gate import PUBLIC, session_of
+from ingest.console.manifests import assess, manifests_of
 from ingest.console.page import render
 from ingest.console.timeline import timeline
 from ingest.console.viewer import first_pick, views
@@ -66,13 +68,15 @@ def cases(
 
 
 @get("/cases/{case_id:int}", opt={"role": "viewer"}, sync_to_thread=True, include_in_schema=False)
-def case(request: Anyone, case_id: FromPath[int]) -> Response[str]:
-    """Show all of a case."""
+def case(request: Anyone, case_id: FromPath[int], *, originals: FromQuery[bool] = False) -> Response[str]:
+    """Show all of a case; the originals only to operators who ask for them, for each is written in the audit log."""
     found = queries.read_case(request.app.state.engine, case_id)
     if found is None:
         raise NotFoundException(f"no case {case_id}")
     cards = fleet.camera_cards(request.app.state.engine)
     shown = views(found)
+    manifests = manifests_of(found, Path(request.app.state.centre.storage))
+    is_operator = may(session_of(request).account.role, "operator")
     return render(
         request,
         "case.html",
@@ -81,6 +85,9 @@ def case(request: Anyone, case_id: FromPath[int]) -> Response[str]:
         pick=first_pick(shown),
         lines=timeline(found),
         card=cards.get(found.camera),
+        manifests=[(each, assess(each)) for each in manifests],
+        is_operator=is_operator,
+        originals=originals and is_operator,
     )
 
 

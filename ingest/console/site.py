@@ -18,7 +18,7 @@ from litestar.types import Message, Scope
 
 from ingest.accounts import first_admin
 from ingest.console.api import API
-from ingest.console.files import evidence_file
+from ingest.console.files import Openings, evidence_file
 from ingest.console.forms import FORMS, Throttles
 from ingest.console.gate import admit, now_ms
 from ingest.console.page import STATIC, render
@@ -59,6 +59,7 @@ class Site(InitPlugin):
         )
         app_config.route_handlers.extend([console, static, evidence_file])
         app_config.state.throttles = Throttles()
+        app_config.state.openings = Openings()
         app_config.on_startup.append(_greet)
         app_config.before_send.append(_add_headers)
         app_config.exception_handlers = {HTTPException: _said, Exception: _broken, **app_config.exception_handlers}

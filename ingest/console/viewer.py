@@ -1,10 +1,12 @@
 """Viewer: the pictures and the clip of a case in the order in which they are looked at."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from ingest.store.queries import CaseDetail, EvidenceRow
 
-_ROLES = ("arrival", "middle", "limit", "clip")
+_ROLES = ("before", "arrival", "middle", "limit", "after", "closeup", "clip")
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,8 +18,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shown(self) -> EvidenceRow | None:
-        """What to show small: the marked copy if there is one."""
-        return self.marked or self.original
+        """What to show to everybody: the marked copy, never the original."""
+        return self.marked
 
 
 def views(case: CaseDetail) -> list[View]:
@@ -27,14 +29,19 @@ def views(case: CaseDetail) -> list[View]:
     return [
         View(
             role=role,
-            original=next((each for each in here if each.role == role and each.copy_of is None), None),
-            marked=next((each for each in here if each.role == role and each.copy_of is not None), None),
+            original=_last(each for each in here if each.role == role and each.copy_of is None),
+            marked=_last(each for each in here if each.role == role and each.copy_of is not None),
         )
         for role in roles
     ]
 
 
+def _last(rows: Iterable[EvidenceRow]) -> EvidenceRow | None:
+    """Return the last of a role: of two pictures of the limit the one that is further from the arrival."""
+    return max(rows, key=lambda each: each.time_ms, default=None)
+
+
 def first_pick(shown: list[View]) -> str:
     """Return the role to show at first: the last still that is here."""
-    stills = [view.role for view in shown if view.shown is not None and view.role != "clip"]
+    stills = [view.role for view in shown if view.shown is not None and view.role not in ("clip", "closeup")]
     return stills[-1] if stills else (shown[0].role if shown else "")

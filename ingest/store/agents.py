@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from ingest.accounts import record
 from ingest.store.tables import agent
 from ingest.store.upsert import chunks, insert_into
 from wire.health import Health, Status
@@ -33,6 +34,7 @@ def note_agents(connection: sa.Connection, words: Mapping[str, Word], now_ms: in
         old = known.get(name)
         row = _row(name, word, old, now_ms)
         rows.append(row)
+        _note_key(connection, name, old, row["status"], now_ms)
         if old is None or word.health or row["state"] != old.state or row["status"] != old.status:
             changed.add(name)
     if rows:
@@ -40,6 +42,15 @@ def note_agents(connection: sa.Connection, words: Mapping[str, Word], now_ms: in
         columns = {column.name: insert.excluded[column.name] for column in agent.columns if column.name != "id"}
         connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=columns), rows)
     return changed
+
+
+def _note_key(connection: sa.Connection, name: str, old: Any, status: dict[str, Any] | None, now_ms: int) -> None:
+    """Keep every key an agent has ever sealed with: old packages are checked with old keys."""
+    before = (old.status or {}).get("public_key", "") if old is not None else ""
+    key = (status or {}).get("public_key", "")
+    if key and key != before:
+        body: dict[str, object] = {"public_key": key, "before": before}
+        record(connection, actor=name, action="agent.key", subject=name, now_ms=now_ms, body=body)
 
 
 def _row(name: str, word: Word, old: Any, now_ms: int) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class CaseSummary(msgspec.Struct, frozen=True, kw_only=True):
     longitude: float | None
     is_complete: bool
     still: str | None = None
-    """SHA-256 of the picture to show in a list: the latest role, the copy with the overlay if there is one."""
+    """SHA-256 of the picture to show in a list: the working copy of the latest role."""
 
 
 class EvidenceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,8 +175,12 @@ def choices(engine: Engine) -> Choices:
 
 
 def read_evidence(engine: Engine, sha256: str) -> EvidenceRow | None:
-    """Return what a stored file is; None when no case has it or it is not here yet."""
-    query = select(evidence).where(evidence.c.sha256 == sha256, evidence.c.stored_ms.is_not(None)).limit(1)
+    """Return what a stored file is; None when no case has it or it is not here yet.
+
+    One that is an original anywhere is an original, whatever else was said of the same bytes.
+    """
+    query = select(evidence).where(evidence.c.sha256 == sha256, evidence.c.stored_ms.is_not(None))
+    query = query.order_by(evidence.c.copy_of.is_not(None)).limit(1)
     with engine.connect() as connection:
         row = connection.execute(query).mappings().first()
     return read_row(EvidenceRow, row) if row else None
@@ -238,9 +242,9 @@ def _evidence_of(connection: Connection, case_ids: list[int]) -> dict[int, tuple
 
 
 def _still_of(files: tuple[EvidenceRow, ...]) -> str | None:
-    roles = ("arrival", "middle", "limit")
-    stills = [each for each in files if each.stored_ms is not None and each.role in roles]
-    best = max(stills, key=lambda each: (roles.index(each.role), each.copy_of is not None), default=None)
+    roles = ("before", "arrival", "middle", "limit", "after")
+    stills = [each for each in files if each.stored_ms is not None and each.role in roles and each.copy_of is not None]
+    best = max(stills, key=lambda each: roles.index(each.role), default=None)
     return best.sha256 if best else None
 
 

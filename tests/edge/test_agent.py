@@ -28,6 +28,7 @@ CRASH_POINTS = (
     "evidence.after-write:2",
     "evidence.after-write:7",
     "upload.after-chunk:2",
+    "seal.after-write:1",
 )
 
 
@@ -73,7 +74,7 @@ def _complete(subscriber: Subscriber, centre: EvidenceServer, agent: AgentProces
         roles = Counter(each.role for each in files)
         if (
             phases == {"start": 1, "end": 1}
-            and roles == {"arrival": 2, "middle": 2, "limit": 2, "clip": 1}
+            and roles.keys() == {"arrival", "middle", "limit", "closeup", "clip", "manifest"}
             and all(each.sha256 in centre.stored for each in files)
         ):
             complete.add(event)

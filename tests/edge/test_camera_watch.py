@@ -1,5 +1,8 @@
 import asyncio
+import hashlib
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import cast
@@ -9,23 +12,30 @@ import numpy as np
 import pytest
 
 from detectors.tick import Box
-from edge.camera import CameraFeed
-from edge.camera_watch import CameraState, CameraWatch, state_name
+from detectors.wants import Pace, Wants
+from edge.camera import CameraFeed, Lent
+from edge.camera_state import CameraState
+from edge.camera_watch import CameraWatch, state_name
 from edge.clip import Clip
 from edge.clock import Clock
 from edge.config import Camera, Motion, Zone
 from edge.day_logs import DayLogs
-from edge.evidence import names_of, sweep
-from edge.eyes import Eyes
+from edge.evidence import sweep
+from edge.eyes import Eyes, Sighting
 from edge.inference import Found
 from edge.outbox import Outbox
 from edge.rule_files import read_book
+from edge.sealing import Sealer, open_chain
+from edge.signing import open_key
 from edge.tick_log import read_ticks
+from edge.turns import Turns
 from edge.video import Frame
+from edge.vision import Passed
 from edge.watch import Watch
 from wire.batch import Message, decode
 from wire.event import Event, Evidence
 from wire.health import CameraHealth
+from wire.manifest import Envelope, Manifest
 
 _HZ = 2
 _ENTERS_S, _LEAVES_S, _ENDS_S = 5.0, 30.0, 60.0
@@ -48,33 +58,70 @@ _CAMERA = Camera(
 
 
 class _Scripted:
-    """A backend that sees one car, from when it enters to when it leaves."""
+    """A backend that sees cars side by side, from when they enter to when they leave."""
 
     name = "scripted"
 
-    def __init__(self, leaves_s: float = _LEAVES_S) -> None:
-        self._leaves_s = leaves_s
+    def __init__(self, leaves_s: float = _LEAVES_S, cars: int = 1) -> None:
+        self._leaves_s, self._cars = leaves_s, cars
 
     def detect(self, image: object, time_s: float) -> Found:
         del image
         is_there = _ENTERS_S <= time_s < self._leaves_s
-        return Found((Box(50.0, 40.0, 110.0, 90.0, "car", 0.9),) if is_there else ())
+        lefts = [50.0 + 70 * number for number in range(self._cars)] if is_there else []
+        return Found(tuple(Box(left, 40.0, left + 60, 90.0, "car", 0.9) for left in lefts))
+
+
+class _Here:
+    """Looks in the test's own process; every third picture is passed over if the test wants it so, or none is seen."""
+
+    def __init__(self, eyes: Eyes, *, passes: bool = False, sees: bool = True) -> None:
+        self.turns = Turns()
+        self._eyes, self._passes, self._sees = eyes, passes, sees
+        self._count = 0
+
+    async def look(self, camera: str, lent: Lent, wants: Wants) -> Sighting | Passed | None:
+        assert camera == "cam-1"
+        self._count += 1
+        if self._passes and self._count % 3:
+            return Passed()
+        return self._eyes.look(lent.frame, wants) if self._sees else None
 
 
 class _Feed:
     """Frames from a list, as quickly as they are looked at; clips as the test wants them."""
 
+    due_s = 3.0
+
     def __init__(self, first: int, last: int, *, has_clips: bool = True) -> None:
         self.drained = asyncio.Event()
         self._numbers = list(range(first, last))
         self._has_clips = has_clips
+        self.time_s, self.time_ms = 0.0, 1_700_000_000_000
+        self.given_back: list[int] = []
+        self.paces: list[Pace] = []
 
-    async def next_frame(self) -> Frame:
+    async def wait(self) -> None:
         if not self._numbers:
             self.drained.set()
             await asyncio.Event().wait()
+
+    def take(self) -> Lent:
         number = self._numbers.pop(0)
-        return Frame(number / _HZ, 1_700_000_000_000 + number * 1000 // _HZ, np.zeros((240, 320, 3), np.uint8))
+        self.time_s, self.time_ms = number / _HZ, 1_700_000_000_000 + number * 1000 // _HZ
+        image = np.zeros((240, 320, 3), np.uint8)
+        image[50:80, 60:100] = image[50:80, 130:170] = 200  # cars, so that there is something to be sharp
+        return Lent(Frame(self.time_s, self.time_ms, image), number)
+
+    def give_back(self, lent: Lent) -> None:
+        self.given_back.append(lent.slot)
+
+    def follow(self, pace: Pace, time_s: float) -> None:
+        assert time_s == self.time_s
+        self.paces.append(pace)
+
+    def now(self) -> tuple[float, int]:
+        return self.time_s + 2.0, self.time_ms + 2000
 
     async def clip(self, path: Path, start_s: float, end_s: float) -> Clip | None:
         if not self._has_clips:
@@ -99,28 +146,39 @@ class _Box:
         return self.folder / "evidence"
 
     async def live(
-        self, first: int, last: int, *, killed: bool, has_clips: bool = True, leaves_s: float = _LEAVES_S
-    ) -> None:
+        self,
+        first: int,
+        last: int,
+        *,
+        killed: bool,
+        has_clips: bool = True,
+        leaves_s: float = _LEAVES_S,
+        cars: int = 1,
+        passes: bool = False,
+    ) -> _Feed:
         """Look at some frames; a kill leaves the files as they were after the last of them."""
         outbox = self._open()
         blob = outbox.state(state_name("cam-1")).result(10)
         state = msgspec.msgpack.decode(blob, type=CameraState) if blob else CameraState(watch=self._watch.first())
         waiting = {upload.path for upload in outbox.uploads().result(10)}
-        sweep(self.evidence, waiting | names_of(still for stills in state.stills.values() for still in stills))
+        sweep(self.evidence, waiting | state.file_names)
         feed = _Feed(first, last, has_clips=has_clips)
         watch = CameraWatch(
             self._watch,
             cast("CameraFeed", feed),
-            Eyes(_CAMERA, _Scripted(leaves_s)),
+            _Here(Eyes(_CAMERA, _Scripted(leaves_s, cars)), passes=passes),
             outbox,
             state,
             folder=self.evidence,
             tick_log=DayLogs(self.folder / "ticks"),
             clock=Clock(),
+            sealer=Sealer("box-1", open_key(self.folder / "keys"), await open_chain(outbox), self.evidence),
+            provenance={"config_sha256": "c" * 64},
             advanced=lambda: None,
         )
         task = asyncio.create_task(watch.run())
         await asyncio.wait([task, asyncio.create_task(feed.drained.wait())], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(0)
         outbox.lanes().result(10)
         if killed:
             for suffix in ("", "-wal"):
@@ -132,6 +190,7 @@ class _Box:
         if killed:
             self._outbox_path = (self.folder / "copy.sqlite").rename(self.folder / f"killed-at-{last}.sqlite")
             (self.folder / "copy.sqlite-wal").rename(f"{self._outbox_path}-wal")
+        return feed
 
     def messages(self) -> list[Message]:
         outbox = self._open()
@@ -163,13 +222,20 @@ def _assert_one_whole_event(box: _Box) -> None:
     files = [each for each in messages if isinstance(each, Evidence)]
     assert [each.phase for each in events] == ["start", "end"]
     assert events[0].id == events[1].id
-    assert Counter(each.role for each in files) == {"arrival": 2, "middle": 2, "limit": 2, "clip": 1}
+    roles = Counter(each.role for each in files)
+    assert roles.pop("limit") in (2, 4)  # a second one where the first still came late
+    assert roles == {"arrival": 2, "middle": 2, "closeup": 2, "clip": 1, "manifest": 1}
+    assert events[0].expects == ("arrival", "middle", "limit", "closeup", "clip", "manifest")
     assert {each.event_id for each in files} == {events[0].id}
-    assert [each.role for each in files if each.copy_of] == ["arrival", "middle", "limit"]
-    suffixes = {"image/jpeg": ".jpg", "video/mp4": ".mp4"}
+    suffixes = {"image/jpeg": ".jpg", "video/mp4": ".mp4", "application/json": ".json"}
     assert {path.name for path in box.evidence.iterdir()} == {each.sha256 + suffixes[each.media_type] for each in files}
     for each in files:
         assert (box.evidence / (each.sha256 + suffixes[each.media_type])).stat().st_size == each.size
+    (sealed,) = (each for each in files if each.role == "manifest")
+    envelope = msgspec.json.decode((box.evidence / f"{sealed.sha256}.json").read_bytes(), type=Envelope)
+    manifest = msgspec.json.decode(envelope.manifest, type=Manifest)
+    assert (manifest.number, manifest.previous, manifest.missing) == (1, None, {})
+    assert {each.sha256 for each in manifest.files} == {each.sha256 for each in files} - {sealed.sha256}
 
 
 def test_a_stay_becomes_one_event_with_its_stills_and_clip(box: _Box) -> None:
@@ -189,11 +255,11 @@ def test_a_kill_after_any_tick_neither_loses_nor_repeats_the_event(last: int, bo
 
 def test_stills_of_a_vehicle_that_leaves_in_time_are_dropped(box: _Box) -> None:
     asyncio.run(box.live(0, 24, killed=False, leaves_s=12.0))
-    assert len(list(box.evidence.iterdir())) == 4
+    assert len(list(box.evidence.iterdir())) == 6
     asyncio.run(box.live(24, 60, killed=False, leaves_s=12.0))
     assert not list(box.evidence.iterdir())
     assert box.messages() == []
-    assert not box.state().stills
+    assert not box.state().file_names
 
 
 def test_a_clip_that_can_never_be_cut_is_told_with_the_end_of_the_event(
@@ -216,3 +282,45 @@ def test_a_clip_whose_time_passed_while_the_agent_was_away_is_cut_later(box: _Bo
     _assert_one_whole_event(box)
     (clip,) = (each for each in box.messages() if isinstance(each, Evidence) and each.role == "clip")
     assert clip.time_ms == 1_700_000_000_000 + int(waiting.start_s * 1000)
+
+
+_KILLED = """
+import asyncio, sys
+from pathlib import Path
+import edge.sealing
+import shell.crash_point
+from tests.edge.test_camera_watch import _FRAMES, _Box
+
+folder, seal, target = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+
+def passage(name, seals=[]):
+    seals.append(name)
+    if len(seals) == seal:
+        shell.crash_point._TARGET, shell.crash_point._left = target, 1
+    shell.crash_point.crash_point(name)
+
+edge.sealing.crash_point = passage
+asyncio.run(_Box(folder).live(0, _FRAMES, killed=False, cars=2))
+"""
+
+
+@pytest.mark.parametrize("target", ["seal.after-write", "outbox.before-commit", "outbox.after-commit"])
+@pytest.mark.parametrize("seal", [1, 2])
+def test_a_kill_at_any_step_of_sealing_neither_forks_the_chain_nor_repeats_a_link(
+    seal: int, target: str, box: _Box
+) -> None:
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", _KILLED, str(box.folder), str(seal), target]
+    killed = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
+    assert killed.returncode == 137, killed.stderr
+    asyncio.run(box.live(200, 320, killed=False, cars=2))
+    sealed = [each for each in box.messages() if isinstance(each, Evidence) and each.role == "manifest"]
+    envelopes = [
+        msgspec.json.decode((box.evidence / f"{each.sha256}.json").read_bytes(), type=Envelope) for each in sealed
+    ]
+    links = [msgspec.json.decode(each.manifest, type=Manifest) for each in envelopes]
+    assert [each.number for each in links] == [1, 2]
+    assert [each.previous for each in links] == [None, hashlib.sha256(envelopes[0].manifest).hexdigest()]
+    assert len({each.event_id for each in links}) == 2
+    assert len({each.chain for each in links}) == len({each.key for each in links}) == 1
+    assert len(list(box.evidence.glob("*.json"))) == 2

@@ -59,7 +59,7 @@ def test_an_unknown_key_is_named_with_the_one_that_was_meant(folder: Path) -> No
     )
     assert _camera_refusal(folder, _CAMERA.replace("    type:", "    colour: red\n    type:")) == (
         "cam.yaml:7: zones[0].colour: unknown key; "
-        "known keys: allow, by_label, direction, hours, id, lane, name, parameters, polygon, type"
+        "known keys: allow, by_label, direction, evidence, hours, id, lane, name, parameters, polygon, type"
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from detectors.tick import Box
 from edge.config import Onnx
 from edge.inference import open_backend
-from edge.inference.onnx import Yolox
+from edge.inference.onnx import Network
 from edge.video import frames
 from shell.refusal import Refusal
 
@@ -115,7 +115,7 @@ def iou(box: Box, place: tuple[int, int, int, int]) -> float:
 
 @pytest.mark.data
 def test_both_parked_cars_are_found_in_every_picture_of_real_footage(recorded: Path) -> None:
-    backend = Yolox(Onnx(model="yolox-nano-416x736"))
+    backend = Network(Onnx(model="yolox-nano-416x736"))
     pictures = frames(str(recorded / "footage" / "vtest.avi"), tick_hz=0.2, decode="full", size=(768, 576))
     for frame in pictures:
         vehicles = [box for box in backend.detect(frame.image, frame.time_s).boxes if box.label in {"car", "truck"}]
@@ -126,7 +126,7 @@ def test_both_parked_cars_are_found_in_every_picture_of_real_footage(recorded: P
 
 @pytest.mark.data
 def test_boxes_stay_where_they_are_when_the_picture_is_scaled(recorded: Path) -> None:
-    backend = Yolox(Onnx(model="yolox-nano-416x736"))
+    backend = Network(Onnx(model="yolox-nano-416x736"))
     source = str(recorded / "footage" / "vtest.avi")
     frame = next(iter(frames(source, tick_hz=1, decode="full", size=(768, 576))))
     doubled = cv2.resize(frame.image, (1536, 1152))
@@ -138,5 +138,5 @@ def test_boxes_stay_where_they_are_when_the_picture_is_scaled(recorded: Path) ->
 
 @pytest.mark.data
 def test_an_empty_picture_holds_nothing(recorded: Path) -> None:
-    backend = Yolox(Onnx(model=str(recorded / "models" / "yolox_nano.onnx"), confidence=0.2))
+    backend = Network(Onnx(model=str(recorded / "models" / "yolox_nano.onnx"), confidence=0.2))
     assert backend.detect(np.full((480, 640, 3), 114, np.uint8), 0.0).boxes == ()

@@ -85,8 +85,16 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 async def take(feed: CameraFeed, count: int) -> list[Frame]:
+    """Return the next pictures, as copies."""
+    taken: list[Frame] = []
     async with asyncio.timeout(60):
-        return [await feed.next_frame() for _ in range(count)]
+        while len(taken) < count:
+            await feed.wait()
+            lent = feed.take()
+            if lent is not None:
+                taken.append(Frame(lent.frame.time_s, lent.frame.time_ms, lent.frame.image.copy()))
+                feed.give_back(lent)
+    return taken
 
 
 def check_clip(path: Path, size: tuple[int, int], duration_s: float) -> None:

@@ -10,7 +10,7 @@ from detectors.tick import Box, Tick
 from edge.config import Camera, Motion, Zone
 from edge.rule_files import OWN_BOOK, read_book
 from edge.watch import Watch, WatchState
-from rules.rule_book import Capture
+from rules.rule_book import Capture, Crop
 from wire.batch import Batch, decode, encode
 from wire.event import Event
 from wire.observation import Observation
@@ -55,8 +55,9 @@ def test_a_car_that_stays_is_one_event_with_all_its_facts() -> None:
     assert (start.start_ms, start.time_ms, start.end_ms) == (START_MS, START_MS + 30_000, None)
     assert (start.bbox, start.size, start.label) == ((200, 250, 80, 60), (640, 480), "car")
     assert start.position == (31.2, 121.5)
-    assert start.expects == ("arrival", "middle", "limit", "clip")
+    assert start.expects == ("arrival", "middle", "limit", "closeup", "clip")
     assert start.facts["limit_s"] == 30
+    assert start.facts["in_jam"] is False
     assert start.facts["visible_s"] == 30
     assert len(str(start.facts["rule_sha256"])) == len(str(start.facts["book_sha256"])) == 64
     assert (end.phase, end.id, end.trace_id) == ("end", start.id, start.trace_id)
@@ -70,9 +71,9 @@ def test_its_events_can_be_sent() -> None:
 
 
 def test_stills_are_asked_for_before_the_event_they_belong_to() -> None:
-    found = [each for each in _play(_watch(limit_s=30), _stay_ticks()) if not isinstance(each, Observation)]
+    found = [each for each in _play(_watch(limit_s=30), _stay_ticks()) if not isinstance(each, Observation | Crop)]
     names = [each.role if isinstance(each, Capture) else each.phase for each in found]
-    assert names == ["arrival", "middle", "limit", "start", "end"]
+    assert names == ["arrival", "middle", "limit", "start", "limit", "end"]
     assert len({each.event_id if isinstance(each, Capture) else each.id for each in found}) == 1
 
 

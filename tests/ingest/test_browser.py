@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from typer.testing import CliRunner
 
+from edge.sealing import Draft, manifest_file
 from tests.fixtures.console import PASSWORD, Scene, served
-from tests.fixtures.messages import T0, an_event
+from tests.fixtures.messages import T0, an_event, some_evidence
+from tests.fixtures.package import Chain
 from tests.fixtures.video import write_video
-from wire.event import Event
+from wayside.evidence import evidence_app
+from wire.event import Event, Role
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -26,6 +30,7 @@ ARGUMENTS = [
 ]
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
+EXPECTS: tuple[Role, ...] = ("arrival", "middle", "limit", "closeup", "clip", "manifest")
 PAGES = ("/cases", "/cases/1", "/map", "/fleet", "/dead-letters", "/accounts", "/you", "/nowhere")
 
 pytestmark = pytest.mark.system
@@ -78,15 +83,24 @@ def still(shade: int) -> bytes:
 
 
 def parked() -> Event:
-    return an_event(expects=("arrival", "middle", "limit", "clip"), size=(320, 240), bbox=(60.0, 90.0, 120.0, 70.0))
+    return an_event(expects=EXPECTS, size=(320, 240), bbox=(60.0, 90.0, 120.0, 70.0), facts={"limit_s": 180.0})
 
 
 def send_evidence(scene: Scene, event: Event, folder: Path) -> None:
-    for number, role in enumerate(("arrival", "middle", "limit")):
-        original = scene.store(event, still(90 + number), role, time_ms=T0 + number * 90_000)
-        scene.store(event, still(150 + number), role, time_ms=T0 + number * 90_000, copy_of=original)
+    listed = []
+
+    def store(content: bytes, role: str, time_ms: int, **more: Any) -> str:
+        suffix = ".mp4" if role == "clip" else ".jpg"
+        listed.append(manifest_file(some_evidence(event, content, role, time_ms=time_ms, **more), content, suffix))
+        return scene.store(event, content, role, time_ms=time_ms, **more)
+
+    for number, role in enumerate(("arrival", "middle", "limit", "closeup")):
+        original = store(still(90 + number), role, T0 + number * 90_000)
+        store(still(150 + number), role, T0 + number * 90_000, copy_of=original)
     clip = write_video(folder / "clip.mp4", frames=60, fps=10)
-    scene.store(event, clip.read_bytes(), "clip")
+    store(clip.read_bytes(), "clip", T0)
+    draft = Draft(event=event, ready_s=0.0).with_files(*listed)
+    scene.store(event, Chain(folder / "box").seal(draft), "manifest", time_ms=T0 + 300_000)
 
 
 def widths_loaded(page: Page) -> list[int]:
@@ -128,12 +142,18 @@ def test_a_case_appears_by_itself_and_its_evidence_is_seen_and_played(
 
     row.click()
     expect(page.locator("#completeness")).to_contain_text("Complete")
+    expect(page.locator("#profiles")).to_contain_text("GA/T 832-2014")
+    with page.expect_download() as download:
+        page.get_by_text("Download package").click()
+    verified = CliRunner().invoke(evidence_app, ["verify", str(download.value.path())])
+    assert verified.exit_code == 0, verified.output
+    assert "whole: 9 files" in verified.output
     shown = page.locator(".stage .at-limit .marked img")
     expect(shown).to_be_visible()
     assert set(widths_loaded(page)) == {320}
-    page.locator("label[for=pick-original]").click()
+    page.locator(".copies a", has_text="Original").click()
     expect(page.locator(".stage .at-limit .original img")).to_be_visible()
-    expect(shown).to_be_hidden()
+    expect(page.locator(".stage .marked")).to_have_count(0)
     page.locator("label[for=pick-arrival]").click()
     expect(page.locator(".stage .at-arrival .original img")).to_be_visible()
     page.locator("label[for=pick-clip]").click()

@@ -42,7 +42,8 @@ def client(scene: Scene) -> Iterator[TestClient[Litestar]]:
 def test_a_case_is_listed_found_and_told_in_full(scene: Scene, client: TestClient[Litestar]) -> None:
     event = an_event(facts={"visible_s": 171.5, "is_night": True})
     scene.take(event)
-    sha256 = scene.store(event, STILL, "arrival")
+    original = scene.store(event, STILL, "arrival")
+    sha256 = scene.store(event, STILL + b"with marks", "arrival", copy_of=original)
     enter(client, scene, "viewer")
     found = client.get("/api/cases").json()
     assert [(each["id"], each["still"]) for each in found["cases"]] == [(1, sha256)]
@@ -156,7 +157,7 @@ def test_evidence_comes_whole_or_in_ranges_with_the_type_it_was_announced_with(
     event = an_event()
     scene.take(event)
     url = f"/api/evidence/{scene.store(event, STILL, 'arrival')}"
-    enter(client, scene, "viewer")
+    enter(client, scene, "operator")
     whole = client.get(url)
     assert whole.content == STILL
     assert whole.headers["content-type"] == "image/jpeg"

@@ -95,7 +95,7 @@ def test_the_clock_begins_anew_after_a_break_and_so_do_the_pictures() -> None:
     morning, afternoon = Hours(from_="08:00", to="12:00"), Hours(from_="12:05", to="18:00")
     found = _play(Terms(hours=(morning, afternoon)), datetime.fromisoformat("2026-11-24T11:59:30"), 600)
     assert _started_s(found) == [390]
-    early, arrival, limit = (each for each in found if isinstance(each, Capture))
+    early, arrival, limit, _ = (each for each in found if isinstance(each, Capture))
     assert early.event_id != arrival.event_id == limit.event_id
     assert [each.held.dwell_s for each in (arrival, limit)] == [0.0, 60.0]
 

@@ -5,7 +5,7 @@ import pytest
 
 from config.document import ConfigError
 from rules.rule import Rule
-from rules.rule_book import Book, BookState, Capture, Ended, Outcome, Started, failures
+from rules.rule_book import Book, BookState, Capture, Crop, Ended, Outcome, Started, failures
 from rules.setting import Terms
 from wire.stay import Stay
 
@@ -154,8 +154,8 @@ def test_a_stay_has_its_stills_one_start_and_one_end(restart: bool) -> None:  # 
     rows: list[dict[str, object]] = [{"time_s": float(time), "dwell_s": float(time)} for time in range(5, 90)]
     rows.append({"time_s": 100.0, "dwell_s": 90.0, "has_left": True})
     found = _play(rows, restart=restart)
-    assert _named(found) == ["arrival", "middle", "limit", "Started", "Ended"]
-    assert [each.held.dwell_s for each in found] == [5, 30, 60, 60, 90]
+    assert _named(found) == ["arrival", "middle", "limit", "Started", "limit", "Ended"]
+    assert [each.held.dwell_s for each in found] == [5, 30, 60, 60, 66, 90]
     assert len({each.event_id for each in found}) == 1
 
 
@@ -163,6 +163,30 @@ def test_stills_wait_until_the_vehicle_is_seen_and_are_all_there_at_the_start() 
     hidden = [{"dwell_s": 5.0}, {"dwell_s": 30.0, "unseen_s": 9.0}, {"dwell_s": 35.0}, {"dwell_s": 60.0}]
     assert [each.held.dwell_s for each in _play(hidden)] == [5, 35, 60, 60]
     assert _named(_play([{"dwell_s": 60.0, "unseen_s": 1.0}])) == ["arrival", "middle", "limit", "Started"]
+
+
+def test_stills_are_ten_seconds_apart_where_the_limit_has_the_room() -> None:
+    late = [{"dwell_s": 25.0}, {"dwell_s": 30.0}, {"dwell_s": 34.5}, {"dwell_s": 35.0}, {"dwell_s": 60.0}]
+    assert [each.held.dwell_s for each in _play(late)] == [25, 35, 60, 60]
+    assert _rule().spacing_s({"limit_s": 12.0}) == 6
+
+
+def test_one_more_still_shows_that_the_limit_lies_between_it_and_the_first() -> None:
+    hidden = [{"dwell_s": 3.0}, {"dwell_s": 31.0}, {"dwell_s": 60.0}, {"dwell_s": 64.0, "unseen_s": 1.0}]
+    assert [each.held.dwell_s for each in _play([*hidden, {"dwell_s": 65.0}, {"dwell_s": 66.0}])] == [3, 31, 60, 60, 65]
+    assert _named(_play([*hidden, {"dwell_s": 71.0}]))[-1] == "Started"
+    assert _named(_play([{"dwell_s": 0.0}, {"dwell_s": 60.5}, {"dwell_s": 62.0}]))[-1] == "Started"
+
+
+def test_a_close_up_is_asked_for_whenever_the_vehicle_is_in_plain_view_until_the_event() -> None:
+    book = Book([_rule(GOOD.replace("stills:", "closeup: true\nstills:"))])
+    zones = {"kerb": book.settings("no_parking", Terms(), source="cam", key="zones[0]")}
+    state, crops = BookState(), list[float]()
+    for row in ({"dwell_s": 5.0}, {"dwell_s": 6.0, "unseen_s": 1.0}, {"dwell_s": 60.0}, {"dwell_s": 61.0}):
+        state, outcomes = book.step(state, [msgspec.structs.replace(STAY, **row)], zones)
+        crops += [each.held.dwell_s for each in outcomes if isinstance(each, Crop)]
+    assert crops == [5, 60]
+    assert book.rules[0].expects == ("arrival", "middle", "limit", "closeup", "clip")
 
 
 def test_a_stay_that_leaves_before_the_limit_is_forgotten_without_a_word() -> None:

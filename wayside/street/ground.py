@@ -11,6 +11,13 @@ NEAR_LANE, FAR_LANE, STAND = 1.85, 5.2, 8.05  # middle lines of both lanes and o
 KERB = 9.3
 ZONE = ((-0.6, 6.95), (11.2, 6.95), (11.2, 9.25), (-0.6, 9.25))
 """The strip where nobody may stand, metres on the road."""
+MARKS = (
+    *((-0.6, 7.05), (11.2, 7.05), (11.2, 9.1), (-0.6, 9.1)),  # the ends of the yellow box
+    *((25.8, 0.25), (25.8, 3.25)),  # the stop line
+    *((7.5, 5.2), (19.0, 5.1)),  # the middles of two covers
+    (13.0, 6.82),  # the end of a dash
+)
+"""Points that are plain to see, for a calibration; metres on the road."""
 CROSSING = (27.0, 30.4)
 _PAINT = (206, 210, 212)
 _YELLOW = (62, 178, 228)
