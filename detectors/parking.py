@@ -10,15 +10,15 @@ from copy import copy
 import msgspec
 import numpy as np
 
-from detectors.flow import SAME_PLACE_IOU, Flow
-from detectors.geometry import Bools, as_rows, base_points, footprint_shares, inside, overlaps
+from detectors.geometry import Bools, as_rows, footprint_shares, overlaps
+from detectors.jam import JamGate
 from detectors.likeness import is_alike, is_street
 from detectors.moves import Reach, follow, resumed, widths_m
 from detectors.quantity import Metres, Seconds, Share
 from detectors.sighted import Sighted
 from detectors.site import Place, Site
-from detectors.slot import Ledger, Slot
-from detectors.tick import Box, Tick
+from detectors.slot import Ledger, Slot, candidate
+from detectors.tick import Tick
 from detectors.wants import Corners, Look, Wants
 from wire.stay import Stay
 
@@ -103,6 +103,17 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     jam_hold_max_s: Seconds = 600.0
     """A vehicle that has not moved its length for so long is no part of a queue, and all its time counts."""
 
+    @property
+    def _jam_gate(self) -> JamGate:
+        return JamGate(
+            window_s=self.jam_window_s,
+            ratio=self.jam_ratio,
+            lookback_s=self.jam_lookback_s,
+            release_s=self.jam_release_s,
+            hold_max_s=self.jam_hold_max_s,
+            keep_iou=self.keep_iou,
+        )
+
     def first(self) -> Ledger:
         """Return the ledger of a camera that has seen nothing."""
         return Ledger()
@@ -166,11 +177,11 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             follow((*away, *gone), sighted, before, tick.time_s, reach)
         if tick.steady is not None:
             self._take_opinion(slots, tick)
-        flows = ledger.flows if tick.regions else self._judge_flows(ledger, slots, sighted, places, tick.time_s)
-        jammed = {zone for zone, flow in flows.items() if flow.is_jam}
-        for slot in slots if flows else ():
-            if slot.in_jam or slot.zone in jammed:
-                self._hold_in_jam(slot, flows.get(slot.zone), tick.time_s, dt_s)
+        flows = ledger.flows
+        if not tick.regions:
+            flows = self._jam_gate.judged(flows, slots, sighted, places, tick.time_s)
+        if flows:
+            self._jam_gate.hold(slots, flows, tick.time_s, dt_s)
         standing, ended, stays = self._settle(slots, gone, tick, reach)
         born = self._born(ledger, slots, sighted, places, tick) if len(standing) < _SLOTS_MAX else ()
         seen, nobodys = sighted.seen_now(before)
@@ -276,54 +287,6 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             elif slot.shown_s >= _SHOWN_MIN_S:
                 slot.verdict, slot.check_s = min(slot.verdict, 0) - 1, tick.time_s + _RETRY_S
 
-    def _judge_flows(
-        self,
-        ledger: Ledger,
-        slots: list[Slot],
-        sighted: Sighted,
-        places: tuple[Place, ...],
-        now_s: float,
-    ) -> dict[str, Flow]:
-        """Return how the lanes flow. Traffic is what does not stand in a zone, and what has come to stand there lately.
-
-        Where the zone is the lane itself, vehicles that stop soon after each other are a queue; one alone is not.
-        """
-        lanes = {place.id: place.lane for place in places if place.lane}
-        if not lanes:
-            return {}
-        near = sighted.iou[np.array([slot.stands for slot in slots], dtype=np.bool_)].max(axis=0, initial=0.0)
-        is_traffic = sighted.is_once & (near < self.keep_iou)
-        is_still = is_traffic & (sighted.prior.max(axis=0, initial=0.0) >= SAME_PLACE_IOU)
-        young = [
-            column
-            for column, slot in enumerate(sighted.owner)
-            if slot and slot.stands and (slot.in_jam or now_s - slot.start_s < self.jam_lookback_s)
-        ]
-        bases, flows = base_points(sighted.rows), dict[str, Flow]()
-        for zone, lane in lanes.items():
-            is_here = inside(bases, lane)
-            still = int(np.count_nonzero(is_still & is_here))
-            moved = int(np.count_nonzero(is_traffic & is_here)) - still
-            stopped = int(np.count_nonzero(is_here[young]))
-            if stopped > 1 or still:
-                still += stopped
-            flow = ledger.flows.get(zone, Flow())
-            flows[zone] = flow.after(now_s, still, moved, window_s=self.jam_window_s, ratio=self.jam_ratio)
-        return flows
-
-    def _hold_in_jam(self, slot: Slot, lane: Flow | None, now_s: float, dt_s: float) -> None:
-        """Freeze the clock of a young slot while its lane is jammed; give the time back when the lane has flowed."""
-        if lane is None:
-            return
-        age_s = now_s - slot.start_s
-        if lane.is_jam and age_s < self.jam_lookback_s:
-            slot.in_jam = True
-        if slot.in_jam:
-            slot.jam_s += dt_s
-            has_flowed = not lane.is_jam and now_s - lane.clear_since_s >= self.jam_release_s
-            if has_flowed or age_s >= self.jam_hold_max_s:
-                slot.in_jam, slot.jam_s = False, 0.0
-
     def _settle(
         self, slots: list[Slot], gone: tuple[Slot, ...], tick: Tick, reach: Reach
     ) -> tuple[list[Slot], tuple[Slot, ...], list[Stay]]:
@@ -400,7 +363,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             if share[number] >= self.footprint_share and double[number] < _DOUBLE_IOU:
                 zone = places[best[number]].id
                 first = ledger.before[int(prior[:, column].argmax())]
-                slot = _candidate(zone, first, sighted.boxes[column], ledger.time_s, ledger.time_ms)
+                slot = candidate(zone, first, sighted.boxes[column], ledger.time_s, ledger.time_ms)
                 slot.see(sighted.boxes[column], tick, tick.time_s - ledger.time_s, iou=1.0, whole=True)
                 yield slot
 
@@ -414,28 +377,11 @@ def _blinded(slots: list[Slot], gap_s: float) -> list[Slot]:
     return standing
 
 
-def _candidate(zone: str, box: Corners, found: Box, time_s: float, time_ms: int) -> Slot:
-    """Return the slot of a vehicle that was in this box at that time."""
-    return Slot(
-        zone=zone,
-        box=box,
-        anchor=box,
-        last=box,
-        followed_s=time_s,
-        start_s=time_s,
-        start_ms=time_ms,
-        seen_s=time_s,
-        seen_ms=time_ms,
-        label=found.label,
-        confidence=found.confidence,
-    )
-
-
 def _other(slot: Slot, sighted: Sighted, column: int, look: Look | None, tick: Tick) -> Slot:
     """Return a candidate for the vehicle that stands where another was, since it was first seen there."""
     back_s, back_ms = (tick.time_s, tick.time_ms) if slot.back_s is None else (slot.back_s, slot.back_ms)
     slot.drove_off = True
-    other = _candidate(slot.zone, sighted.corners[column], sighted.boxes[column], back_s, back_ms)
+    other = candidate(slot.zone, sighted.corners[column], sighted.boxes[column], back_s, back_ms)
     other.see(sighted.boxes[column], tick, tick.time_s - back_s, iou=1.0, whole=True)
     other.look, other.look_s = look, tick.time_s
     return other

@@ -244,6 +244,23 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
         )
 
 
+def candidate(zone: str, box: Corners, found: Box, time_s: float, time_ms: int) -> Slot:
+    """Return the slot of a vehicle that was in this box at that time."""
+    return Slot(
+        zone=zone,
+        box=box,
+        anchor=box,
+        last=box,
+        followed_s=time_s,
+        start_s=time_s,
+        start_ms=time_ms,
+        seen_s=time_s,
+        seen_ms=time_ms,
+        label=found.label,
+        confidence=found.confidence,
+    )
+
+
 class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that the parking detector remembers of one camera; it encodes, so that a restart goes on."""
 
