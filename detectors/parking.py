@@ -19,7 +19,7 @@ from detectors.sighted import Sighted
 from detectors.site import Place, Site
 from detectors.slot import Ledger, Slot, candidate
 from detectors.tick import Tick
-from detectors.wants import Corners, Look, Wants
+from detectors.wants import Look, Wants
 from wire.stay import Stay
 
 __all__ = ["Ledger", "Parking", "Slot"]
