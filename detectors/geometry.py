@@ -62,7 +62,7 @@ def inside(points: Floats, polygon: Sequence[Point]) -> Bools:
     >>> inside(np.array([(1.0, 1.0), (3.0, 1.0)]), [(0, 0), (2, 0), (2, 2), (0, 2)]).tolist()
     [True, False]
     """
-    x1, y1, _, y2, slope = _edges(tuple(polygon))
+    x1, y1, y2, slope = _edges(tuple(polygon))
     x, y = points[..., 0, None], points[..., 1, None]
     crosses: Bools = (y1 > y) != (y2 > y)
     crosses &= x < slope * (y - y1) + x1
@@ -72,9 +72,12 @@ def inside(points: Floats, polygon: Sequence[Point]) -> Bools:
 
 @lru_cache(maxsize=256)
 def _edges(polygon: tuple[Point, ...]) -> tuple[Floats, ...]:
-    """Return where the edges of a polygon begin and end, and their run over rise; level ones are never crossed."""
+    """Return where the edges of a polygon begin (x, y), at which height they end, and their run over rise.
+
+    Level ones are never crossed.
+    """
     begin = np.array(polygon, dtype=np.float64).reshape(-1, 2)
     x1, y1 = begin.T
     x2, y2 = np.roll(begin, -1, axis=0).T
     rise = y2 - y1
-    return x1, y1, x2, y2, (x2 - x1) / np.where(rise == 0, 1.0, rise)
+    return x1, y1, y2, (x2 - x1) / np.where(rise == 0, 1.0, rise)

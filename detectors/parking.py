@@ -10,16 +10,16 @@ from copy import copy
 import msgspec
 import numpy as np
 
-from detectors.flow import SAME_PLACE_IOU, Flow
-from detectors.geometry import as_rows, base_points, footprint_shares, inside, overlaps
+from detectors.geometry import Bools, as_rows, footprint_shares, overlaps
+from detectors.jam import JamGate
 from detectors.likeness import is_alike, is_street
 from detectors.moves import Reach, follow, resumed, widths_m
 from detectors.quantity import Metres, Seconds, Share
 from detectors.sighted import Sighted
 from detectors.site import Place, Site
-from detectors.slot import Ledger, Slot, slot_id
+from detectors.slot import Ledger, Slot, candidate
 from detectors.tick import Tick
-from detectors.wants import Corners, Look, Wants
+from detectors.wants import Look, Wants
 from wire.stay import Stay
 
 __all__ = ["Ledger", "Parking", "Slot"]
@@ -103,6 +103,17 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     jam_hold_max_s: Seconds = 600.0
     """A vehicle that has not moved its length for so long is no part of a queue, and all its time counts."""
 
+    @property
+    def _jam_gate(self) -> JamGate:
+        return JamGate(
+            window_s=self.jam_window_s,
+            ratio=self.jam_ratio,
+            lookback_s=self.jam_lookback_s,
+            release_s=self.jam_release_s,
+            hold_max_s=self.jam_hold_max_s,
+            keep_iou=self.keep_iou,
+        )
+
     def first(self) -> Ledger:
         """Return the ledger of a camera that has seen nothing."""
         return Ledger()
@@ -116,7 +127,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         unseen_first = sorted(standing, key=lambda each: each.seen_s)
         return Wants(
             pace="busy" if is_busy else "armed" if standing else "quiet",
-            looks={slot.id: slot.box for slot in asking[:_LOOKS_MAX]},
+            looks={slot.name: slot.box for slot in asking[:_LOOKS_MAX]},
             places=tuple(slot.box for slot in unseen_first[:_PLACES_MAX]),
             steady=any(now_s >= slot.check_s and not slot.hidden_s for slot in standing),
         )
@@ -159,7 +170,6 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         sighted = Sighted(
             tick, slots, before, classes=self.classes, confidence=self.keep_confidence, same_iou=self.same_iou
         )
-        kept = sighted.kept()
         swapped = self._match(slots, sighted, tick, dt_s) if slots else []
         reach = Reach(site.ground, self.shuffle_m)
         away = [slot for slot in slots if slot.stands and slot.hidden_s]
@@ -167,11 +177,11 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             follow((*away, *gone), sighted, before, tick.time_s, reach)
         if tick.steady is not None:
             self._take_opinion(slots, tick)
-        flows = ledger.flows if tick.regions else self._judge_flows(ledger, slots, sighted, kept, places, tick.time_s)
-        jammed = {zone for zone, flow in flows.items() if flow.is_jam}
-        for slot in slots if flows else ():
-            if slot.in_jam or slot.zone in jammed:
-                self._hold_in_jam(slot, flows.get(slot.zone), tick.time_s, dt_s)
+        flows = ledger.flows
+        if not tick.regions:
+            flows = self._jam_gate.judged(flows, slots, sighted, places, tick.time_s)
+        if flows:
+            self._jam_gate.hold(slots, flows, tick.time_s, dt_s)
         standing, ended, stays = self._settle(slots, gone, tick, reach)
         born = self._born(ledger, slots, sighted, places, tick) if len(standing) < _SLOTS_MAX else ()
         seen, nobodys = sighted.seen_now(before)
@@ -192,9 +202,9 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         Return a candidate for each vehicle that has been found to stand in another's stead.
         """
         covers = sighted.covers(self.covered_share)
-        is_covered = covers.any(axis=1)
+        is_covered: Bools = np.any(covers, axis=1)
         is_whole = sighted.iou >= self.keep_iou
-        is_fit = is_whole
+        is_fit, is_rest = is_whole, np.zeros_like(is_whole)
         if is_covered.any():
             # A box that something nearer cuts short overlaps its place badly, yet lies inside it.
             count = len(sighted.boxes)
@@ -203,23 +213,22 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             is_rest &= is_covered[:, None] & (sighted.rows[:, 3] <= sighted.held[:, 3, None])
             is_fit = is_whole | is_rest
         pairs = [
-            (not whole, not slots[row].stands, -iou, row, column)
-            for row, column, iou, whole in zip(
+            (not whole, not slots[row].stands, -iou, row, column, part)
+            for row, column, iou, whole, part in zip(
                 *(each.tolist() for each in np.nonzero(is_fit)),
-                sighted.iou[is_fit].tolist(),
-                is_whole[is_fit].tolist(),
+                *(each[is_fit].tolist() for each in (sighted.iou, is_whole, is_rest)),
                 strict=True,
             )
         ]
         pairs.sort()
         looks = {look.id: look for look in tick.looks}
         seen, swapped = set[int](), list[Slot]()
-        for is_part, _, less, row, column in pairs:
+        for _, _, less, row, column, is_part in pairs:
             if row not in seen and sighted.is_free(column):
                 seen.add(row)
                 slot = slots[row]
                 sighted.owner[column] = slot
-                look = looks.get(slot.id)
+                look = looks.get(slot.name) if looks else None
                 if look and (is_part or sighted.is_hidden(covers[row], column, self.same_iou)):
                     look = None
                 if slot.look is None or self._is_proven(slot, slot.look, look, tick):
@@ -232,7 +241,8 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                     sighted.owner[column] = other = _other(slot, sighted, column, look, tick)
                     swapped.append(other)
         if len(seen) < len(slots):
-            self._miss(slots, seen, sighted, is_covered.tolist(), looks, dt_s)
+            missed = [(slot, bool(is_covered[row])) for row, slot in enumerate(slots) if row not in seen]
+            self._miss(missed, sighted, looks, dt_s)
         return swapped
 
     def _is_proven(self, slot: Slot, known: Look, look: Look | None, tick: Tick) -> bool:
@@ -248,31 +258,18 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         slot.refusals += 1
         return False
 
-    def _miss(
-        self,
-        slots: list[Slot],
-        seen: set[int],
-        sighted: Sighted,
-        is_covered: list[bool],
-        looks: dict[str, Look],
-        dt_s: float,
-    ) -> None:
-        """Note for the slots that got no box what that means."""
-        is_looked_at = sighted.looked_at(sighted.held)
-        for row, slot in enumerate(slots):
-            if row in seen:
-                continue
-            if not is_looked_at[row]:
+    def _miss(self, missed: list[tuple[Slot, bool]], sighted: Sighted, looks: dict[str, Look], dt_s: float) -> None:
+        """Note for the slots that got no box, each with whether it is covered, what that means."""
+        is_looked_at = sighted.looked_at(as_rows([slot.box for slot, _ in missed]))
+        for (slot, is_covered), looked in zip(missed, is_looked_at, strict=True):
+            if not looked:
                 slot.owed_s += dt_s
                 continue
-            slot.miss(dt_s, covered=is_covered[row])
-            look = looks.get(slot.id)
+            slot.miss(dt_s, covered=is_covered)
+            look = looks.get(slot.name)
+            is_there = look is not None and is_street(look) is False
             slot.is_lost = (
-                look is not None
-                and is_street(look) is False
-                and not slot.drove_off
-                and self._looks_empty(slot)
-                and slot.doubt_s < self.lost_max_s
+                is_there and self._looks_empty(slot) and not slot.drove_off and slot.doubt_s < self.lost_max_s
             )
 
     def _take_opinion(self, slots: list[Slot], tick: Tick) -> None:
@@ -290,53 +287,6 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             elif slot.shown_s >= _SHOWN_MIN_S:
                 slot.verdict, slot.check_s = min(slot.verdict, 0) - 1, tick.time_s + _RETRY_S
 
-    def _judge_flows(
-        self,
-        ledger: Ledger,
-        slots: list[Slot],
-        sighted: Sighted,
-        kept: list[float],
-        places: tuple[Place, ...],
-        now_s: float,
-    ) -> dict[str, Flow]:
-        """Return how the lanes flow. Traffic is what does not stand in a zone, and what has come to stand there lately.
-
-        Where the zone is the lane itself, vehicles that stop soon after each other are a queue; one alone is not.
-        """
-        lanes = {place.id: place.lane for place in places if place.lane}
-        if not lanes:
-            return {}
-        near = sighted.iou[[slot.stands for slot in slots]].max(axis=0, initial=0.0).tolist()
-        is_traffic = [near[n] < self.keep_iou and bool(sighted.is_once[n]) for n in range(len(near))]
-        is_young = [
-            owner is not None and owner.stands and (owner.in_jam or now_s - owner.start_s < self.jam_lookback_s)
-            for owner in sighted.owner
-        ]
-        bases, flows = base_points(sighted.rows), dict[str, Flow]()
-        for zone, lane in lanes.items():
-            here = np.flatnonzero(inside(bases, lane)).tolist()
-            still = sum(is_traffic[n] and kept[n] >= SAME_PLACE_IOU for n in here)
-            moved = sum(is_traffic[n] for n in here) - still
-            young = sum(is_young[n] for n in here)
-            if young > 1 or still:
-                still += young
-            flow = ledger.flows.get(zone, Flow())
-            flows[zone] = flow.after(now_s, still, moved, window_s=self.jam_window_s, ratio=self.jam_ratio)
-        return flows
-
-    def _hold_in_jam(self, slot: Slot, lane: Flow | None, now_s: float, dt_s: float) -> None:
-        """Freeze the clock of a young slot while its lane is jammed; give the time back when the lane has flowed."""
-        if lane is None:
-            return
-        age_s = now_s - slot.start_s
-        if lane.is_jam and age_s < self.jam_lookback_s:
-            slot.in_jam = True
-        if slot.in_jam:
-            slot.jam_s += dt_s
-            has_flowed = not lane.is_jam and now_s - lane.clear_since_s >= self.jam_release_s
-            if has_flowed or age_s >= self.jam_hold_max_s:
-                slot.in_jam, slot.jam_s = False, 0.0
-
     def _settle(
         self, slots: list[Slot], gone: tuple[Slot, ...], tick: Tick, reach: Reach
     ) -> tuple[list[Slot], tuple[Slot, ...], list[Stay]]:
@@ -346,7 +296,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         old, ended = [*gone, *left], {slot.id for slot in left}
         kept = [slot for slot in slots if (slot.id not in ended if slot.stands else self._is_settling(slot))]
         for slot in [slot for slot in kept if not slot.stands and self._has_settled(slot, tick, reach)]:
-            slot.stands, slot.anchor = True, slot.box
+            slot.stand(tick.camera)
             slot.check_s = slot.start_s + self.check_first_s
             away = [each for each in kept if each.stands and each.hidden_s and each is not slot]
             before = resumed(slot, [*old, *away], tick.time_s, reach, vanished_s=self.lost_max_s)
@@ -413,7 +363,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             if share[number] >= self.footprint_share and double[number] < _DOUBLE_IOU:
                 zone = places[best[number]].id
                 first = ledger.before[int(prior[:, column].argmax())]
-                slot = _candidate(tick.camera, zone, first, sighted, column, ledger.time_s, ledger.time_ms)
+                slot = candidate(zone, first, sighted.boxes[column], ledger.time_s, ledger.time_ms)
                 slot.see(sighted.boxes[column], tick, tick.time_s - ledger.time_s, iou=1.0, whole=True)
                 yield slot
 
@@ -427,32 +377,11 @@ def _blinded(slots: list[Slot], gap_s: float) -> list[Slot]:
     return standing
 
 
-def _candidate(
-    camera: str, zone: str, box: Corners, sighted: Sighted, column: int, time_s: float, time_ms: int
-) -> Slot:
-    """Return the slot of a vehicle that was at this place at that time."""
-    found = sighted.boxes[column]
-    return Slot(
-        id=slot_id(camera, zone, time_ms, box),
-        zone=zone,
-        box=box,
-        anchor=box,
-        last=box,
-        followed_s=time_s,
-        start_s=time_s,
-        start_ms=time_ms,
-        seen_s=time_s,
-        seen_ms=time_ms,
-        label=found.label,
-        confidence=found.confidence,
-    )
-
-
 def _other(slot: Slot, sighted: Sighted, column: int, look: Look | None, tick: Tick) -> Slot:
     """Return a candidate for the vehicle that stands where another was, since it was first seen there."""
     back_s, back_ms = (tick.time_s, tick.time_ms) if slot.back_s is None else (slot.back_s, slot.back_ms)
     slot.drove_off = True
-    other = _candidate(tick.camera, slot.zone, sighted.corners[column], sighted, column, back_s, back_ms)
+    other = candidate(slot.zone, sighted.corners[column], sighted.boxes[column], back_s, back_ms)
     other.see(sighted.boxes[column], tick, tick.time_s - back_s, iou=1.0, whole=True)
     other.look, other.look_s = look, tick.time_s
     return other

@@ -74,11 +74,6 @@ class Sighted:
         iou = overlaps(self.rows[column : column + 1], self.scene[others])[1][0]
         return bool((iou < same_iou).any())
 
-    def kept(self) -> list[float]:
-        """Return how well each vehicle fits a box of the tick before, 0 to 1."""
-        best: list[float] = self.prior.max(axis=0, initial=0.0).tolist()
-        return best
-
     def seen_now(self, before: Sequence[Corners]) -> tuple[tuple[Corners, ...], int]:
         """Return the vehicles as far as anybody knows, first those that are nobody's, and how many those are.
 

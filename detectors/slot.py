@@ -23,8 +23,8 @@ DOUBTS = 2
 class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One place; a candidate until it stands. Detectors change copies only."""
 
-    id: str
-    stands: bool = False
+    id: str = ""
+    """Of the stay; empty while it is a candidate."""
     zone: str
     box: Corners
     """Slow mean of the boxes seen here, pixels."""
@@ -81,6 +81,21 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
     verdict: int = 0
     """Of second opinions: 1 for it, or how many in a row against it, negative."""
     resumes: str | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is a stay, and no candidate any more."""
+        return bool(self.id)
+
+    @property
+    def name(self) -> str:
+        """Under which its looks are asked for."""
+        return self.id or f"{self.start_ms}/{self.anchor[0]:.0f}/{self.anchor[1]:.0f}"
+
+    def stand(self, camera: str) -> None:
+        """Turn the candidate into a stay: its id is the same live, replayed and after a restart."""
+        self.anchor = self.box
+        self.id = uuid7_of(self.start_ms, camera, self.zone, ",".join(str(round(each)) for each in self.box))
 
     def see(self, found: Box, tick: Tick, dt_s: float, *, iou: float, whole: bool) -> None:
         """Take note that the vehicle is seen; ``whole`` is False where an occluder cuts its box."""
@@ -229,9 +244,21 @@ class Slot(msgspec.Struct, kw_only=True, omit_defaults=True):
         )
 
 
-def slot_id(camera: str, zone: str, start_ms: int, box: Corners) -> str:
-    """Return the id of a stay that began in this box: the same live, replayed and after a restart."""
-    return uuid7_of(start_ms, camera, zone, ",".join(str(round(each)) for each in box))
+def candidate(zone: str, box: Corners, found: Box, time_s: float, time_ms: int) -> Slot:
+    """Return the slot of a vehicle that was in this box at that time."""
+    return Slot(
+        zone=zone,
+        box=box,
+        anchor=box,
+        last=box,
+        followed_s=time_s,
+        start_s=time_s,
+        start_ms=time_ms,
+        seen_s=time_s,
+        seen_ms=time_ms,
+        label=found.label,
+        confidence=found.confidence,
+    )
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

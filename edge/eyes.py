@@ -10,8 +10,10 @@ from detectors.wants import Corners, Look, Wants
 from edge.config import Camera
 from edge.inference import Backend, Found, mosaic
 from edge.reference import Reference
+from edge.senses.appearance import describe
 from edge.senses.foreground import Foreground
 from edge.senses.road import Road
+from edge.senses.steady import Steady
 from edge.senses.view import ViewSense
 from edge.video import Frame
 from wire.clock import ClockState
@@ -38,6 +40,8 @@ class Eyes:
         self.camera, self.backend = camera, backend
         self._view = ViewSense(reference or Reference(None))
         self.foreground = Foreground()
+        # What a class-free backend finds depends on the pictures before; one out of turn would confuse it.
+        self._steady = Steady(backend) if backend.is_stateless else None
         self._boxes: tuple[Box, ...] = ()
         lanes = [zone.polygon for zone in camera.zones if zone.type == "lane"]
         self.road = Road(camera.size, lanes) if lanes else None
@@ -56,6 +60,8 @@ class Eyes:
             regions=regions,
             view=self._view.look(frame),
             blobs=self.foreground.see(frame.image, frame.time_s, found.boxes, regions),
+            looks=describe(frame.image, wants.looks, self.foreground.street_at),
+            steady=self._steady.look(frame, stands=bool(wants.places), asked=wants.steady) if self._steady else None,
             surfaces=self.road.look(frame, found.boxes, wants.surfaces, blind=found.blind) if self.road else (),
         )
 

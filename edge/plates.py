@@ -13,7 +13,6 @@ from typing import Literal, Protocol
 
 import cv2
 import msgspec
-import numpy as np
 
 from edge.config import Plates
 from edge.video import Image
@@ -135,7 +134,7 @@ def crop_of(image: Image, bbox: tuple[float, float, float, float]) -> Image:
     """Return a copy of what is in a box (left, top, width, height), cut to the picture."""
     x, y, width, height = bbox
     left, top = max(0, int(x)), max(0, int(y))
-    return np.ascontiguousarray(image[top : max(top, round(y + height)), left : max(left, round(x + width))])
+    return image[top : max(top, round(y + height)), left : max(left, round(x + width))].copy()
 
 
 def _pairs(lines: Sequence[tuple[str, float]]) -> Iterator[tuple[str, float]]:
