@@ -61,6 +61,8 @@ class _Scripted:
     """A backend that sees cars side by side, from when they enter to when they leave."""
 
     name = "scripted"
+    is_stateless = False
+    input_size = None
 
     def __init__(self, leaves_s: float = _LEAVES_S, cars: int = 1) -> None:
         self._leaves_s, self._cars = leaves_s, cars
