@@ -56,7 +56,7 @@ def compare(before: Grey, after: Grey, valid: Mask) -> list[Blob]:
     ratio -= np.float32(_typical(ratio, valid))
     ratio[~valid] = 0
     np.clip(ratio, -_RANGE / 2, _RANGE / 2, out=ratio)
-    steps = cv2.convertScaleAbs(ratio, alpha=255 / _RANGE, beta=127.5)
+    steps = np.asarray(cv2.convertScaleAbs(ratio, alpha=255 / _RANGE, beta=127.5), np.uint8)
     smooth = _smooth(steps)
     rest = ratio - (smooth.astype(np.float32) - np.float32(127.5)) * np.float32(_RANGE / 255)
     threshold = max(_MADS * _typical(np.abs(rest), valid), _CONTRAST_MIN)
