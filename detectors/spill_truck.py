@@ -6,7 +6,6 @@ wrong one.
 
 import copy
 import math
-from statistics import median
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -18,7 +17,7 @@ from detectors.wants import Corners
 
 _NEAR = 0.7
 """Diagonals of its box within which a vehicle is looked for where it should be."""
-_SIZE_CHANGE_MAX = 1.6
+_SIZE_CHANGE_MAX = 2.0
 _SAME_COVER = 0.6
 """Share of the smaller of two boxes in the other from which they are one lorry, boxed twice."""
 _PATH_MAX = 60
@@ -77,8 +76,8 @@ class Truck(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def ratio(self) -> float:
-        """Return how many times as high as a car it is."""
-        return median(self.ratios) if self.ratios else 0.0
+        """Return how many times as high as a car it is, by its upper third: small models often box only the cab."""
+        return sorted(self.ratios)[len(self.ratios) * 2 // 3] if self.ratios else 0.0
 
     @property
     def is_moving(self) -> bool:

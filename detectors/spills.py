@@ -34,8 +34,8 @@ class Spills(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """... and is followed by boxes at least this sure."""
     tall_ratio: Ratio = 1.4
     """Heights of a car at the same row from which a vehicle is heavy; vans have up to 1.4, lorries 1.6 to 3."""
-    track_s: Seconds = 1.5
-    """How long a heavy vehicle must be followed for its passage to count."""
+    track_s: Seconds = 1.0
+    """How long a heavy vehicle must be followed for its passage to count: three ticks, at two a second."""
     speed_min_mps: Speed = 1.0
     """... and how fast it must be."""
     lost_s: Seconds = 2.0

@@ -130,11 +130,13 @@ class Rule:
         """Return how far apart stills are at least: 10 s (GA/T 832-2014), less only where the limit has no room."""
         return min(_APART_S, self.limit_s(parameters) / max(1, len(self.file.stills) - 1))
 
-    @staticmethod
-    def _ask(expression: Expression, held: Holding, parameters: Parameters) -> bool:
-        names = expression.names
+    def _ask(self, expression: Expression, held: Holding, parameters: Parameters) -> bool:
+        # CEL takes no integer for a number with a fraction, as Python does.
         return expression.holds(
-            {name: parameters[name] if name in parameters else getattr(held, name) for name in names}
+            {
+                name: parameters[name] if name in parameters else self.names[name](getattr(held, name))
+                for name in expression.names
+            }
         )
 
     def _check_parameters(self) -> None:

@@ -296,7 +296,7 @@ def comes_the_wrong_way(lane: Lane) -> None:
 
 
 def flickers(lane: Lane) -> None:
-    for row in (200, 240, 280):
+    for row in (200, 240):
         lane.tick(lorry(row))
     lane.play(4)
 
