@@ -1,6 +1,7 @@
 """Provenance: with which model and which settings a camera's events came to be."""
 
 import hashlib
+from typing import Any
 
 import msgspec
 
@@ -17,9 +18,19 @@ def provenance(camera: Camera) -> Facts:
     ``config_sha256`` is of every setting in force, those left at their defaults too; the source is left out, for it may
     hold a password, and short secrets can be found from their hash.
     """
-    settings = msgspec.to_builtins(camera)
+    settings: dict[str, Any] = msgspec.to_builtins(camera)
     del settings["source"]
-    facts: Facts = {"config_sha256": hashlib.sha256(canonical(settings)).hexdigest()}
+    facts: Facts = {"config_sha256": _sha256(settings), **calibration_facts(settings)}
     if isinstance(camera.backend, Onnx):
         facts["model_sha256"] = sha256_of(resolve(camera.backend.model, camera.backend.sha256))
     return facts
+
+
+def calibration_facts(settings: dict[str, Any]) -> Facts:
+    """Return which calibration a camera's settings hold; nothing if they hold none."""
+    calibration = settings.get("calibration")
+    return {"calibration_sha256": _sha256(calibration)} if calibration else {}
+
+
+def _sha256(settings: Any) -> str:
+    return hashlib.sha256(canonical(settings)).hexdigest()

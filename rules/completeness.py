@@ -6,7 +6,7 @@ import msgspec
 
 from wire.manifest import Manifest, ManifestFile
 
-Key = Literal["panoramas", "apart", "spans", "arrival", "pixels", "colour", "clock", "closeup"]
+Key = Literal["panoramas", "apart", "spans", "arrival", "pixels", "colour", "clock", "clock_unverified", "closeup"]
 PANORAMAS = ("arrival", "middle", "limit", "before", "after")
 
 
@@ -72,6 +72,7 @@ SENTENCES: dict[Key, str] = {
     "pixels": "smallest panorama {have} pixels, at least {need} asked",
     "colour": "{have}-bit colour, at least {need}-bit asked",
     "clock": "clock verified to {have} s, at most {need} s asked",
+    "clock_unverified": "clock not verified against a reference; an error of at most {need} s asked",
     "closeup": "close-up of the plate's side: {have}",
 }
 """In English, for a terminal."""
@@ -132,9 +133,9 @@ def _pictures(profile: Profile, manifest: Manifest, stills: list[ManifestFile]) 
 
 def _clock(manifest: Manifest, error_s_max: float) -> Line:
     error_s = manifest.facts.get("clock_error_s")
-    is_known = isinstance(error_s, int | float) and not isinstance(error_s, bool)
-    is_met = manifest.facts.get("clock_verified") is True and is_known and float(error_s or 0.0) <= error_s_max
-    return _line("clock", float(error_s or 0.0) if is_known else None, error_s_max, is_met=is_met)
+    if manifest.facts.get("clock_verified") is not True or isinstance(error_s, str | bool | None):
+        return _line("clock_unverified", None, error_s_max, is_met=False)
+    return _line("clock", error_s, error_s_max, is_met=error_s <= error_s_max)
 
 
 def _at_least(key: Key, have: float, need: float) -> Line:

@@ -13,7 +13,7 @@ from edge.clock import Clock, Reading
 from edge.config import Camera, Motion, Onnx, Zone
 from edge.outbox import Outbox
 from edge.overlay import jpeg
-from edge.provenance import provenance
+from edge.provenance import calibration_facts, provenance
 from edge.sealing import Head, manifest_of, open_chain, picture_size
 from edge.signing import open_key
 from shell.refusal import Refusal
@@ -122,6 +122,12 @@ def test_settings_are_hashed_whole_but_for_the_source_and_its_password(tmp_path:
     (tmp_path / "net.onnx").write_bytes(b"weights")
     seen = provenance(msgspec.structs.replace(_CAMERA, backend=Onnx(model=str(tmp_path / "net.onnx"))))
     assert seen["model_sha256"] == sha256_of(b"weights")
+
+
+def test_a_calibration_is_named_by_its_hash_where_there_is_one() -> None:
+    assert calibration_facts({"calibration": None}) == calibration_facts({}) == {}
+    one, other = ({"calibration": {"points": [[0, 0, metres, 0]]}} for metres in (3.5, 3.6))
+    assert calibration_facts(one)["calibration_sha256"] != calibration_facts(other)["calibration_sha256"]
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def missed(profile: str, manifest: Manifest) -> list[str]:
 def test_whole_evidence_meets_a_profile_and_none_at_all_misses_it(profile: str) -> None:
     assert missed(profile, a_manifest(*GOOD)) == []
     assert set(missed(profile, a_manifest(clock_verified=False))) == {
-        line.key for line in check(PROFILES[profile], a_manifest())
+        line.key for line in check(PROFILES[profile], a_manifest(clock_verified=False))
     }
 
 
@@ -80,7 +80,7 @@ def test_whole_evidence_meets_a_profile_and_none_at_all_misses_it(profile: str) 
         ((GOOD[0], a_file("limit", 184, pixels=(1280, 719)), GOOD[3]), {}, ["pixels"]),
         ((GOOD[0], a_file("limit", 184, pixels=(768, 576)), GOOD[3]), {"is_analogue": True}, []),
         ((GOOD[0], a_file("limit", 184, colour_bits=8), GOOD[3]), {}, ["colour"]),
-        (GOOD, {"clock_verified": False}, ["clock"]),
+        (GOOD, {"clock_verified": False}, ["clock_unverified"]),
         (GOOD, {"clock_error_s": 1.2}, ["clock"]),
         ((GOOD[0], a_file("limit", 184, copy_of="b" * 64), GOOD[3]), {}, ["panoramas", "apart"]),
     ],
@@ -101,5 +101,6 @@ def test_beijing_asks_for_stills_further_apart_than_the_permitted_time() -> None
 
 def test_every_line_is_a_sentence() -> None:
     lines = [line for profile in PROFILES.values() for line in check(profile, a_manifest(*GOOD))]
+    lines += check(PROFILES["ga-t-832"], a_manifest(clock_verified=False))
     assert {line.key for line in lines} == set(SENTENCES)
     assert sentence(lines[0]) == "3 panoramas at different times, at least 2 asked"
