@@ -130,7 +130,7 @@ class Foreground:
         if self._is_relearning(grey, differs, time_s, dt_s):
             return ()
         self._latch(grey, differs, agrees, time_s)
-        return self._blobs(grey, agrees, time_s, dt_s)
+        return self._blobs(grey, differs, agrees, time_s, dt_s)
 
     def average(self, grey: Grey, time_s: float, dt_s: float) -> tuple[Mask, Mask]:
         """Return the two bits, differs from the street and agrees with the fast average, and move both averages on."""
@@ -223,7 +223,7 @@ class Foreground:
         gone = either(above(self._clear, _CLEAR_S * 10 - 1), above(self._doubt, _DOUBT_S * 10 - 1))
         self._things = without(self._things, gone)
 
-    def _blobs(self, grey: Grey, agrees: Mask, time_s: float, dt_s: float) -> tuple[Blob, ...]:
+    def _blobs(self, grey: Grey, differs: Mask, agrees: Mask, time_s: float, dt_s: float) -> tuple[Blob, ...]:
         """Return the things as blobs; what turns out to be street becomes street."""
         self._adopt_unknown(grey, agrees)
         if not set_in(self._things):
@@ -231,9 +231,10 @@ class Foreground:
         found = []
         for piece in pieces(self._things):
             if piece.is_bared(self._fast_grey, self._street.grey):
-                mask = piece.whole(self._shape)
-                self._street.adopt(self._fast_grey, mask)
-                self._things = without(self._things, mask)
+                # With it goes what differs more, and has not come to rest in the fast average yet.
+                bared = without(both(piece.surroundings(self._shape), either(differs, self._things)), self._people)
+                self._street.adopt(grey, bared)
+                self._things = without(self._things, bared)
                 continue
             edges = piece.edges(self._fast_grey, self._street.grey)
             if edges < _FLAT_EDGES and time_s - self._began_s - piece.median(self._since) > _FLAT_AGE_S:
