@@ -75,7 +75,7 @@ class Foreground:
 
     @property
     def is_learning(self) -> bool:
-        """The street is not known, or the light has just changed: there are no blobs, and that means nothing."""
+        """The street is not known, or the light has just changed: no further blobs are told, and that means nothing."""
         return not self._street.is_known or (self._time_s is not None and self._time_s < self._relearn_until_s)
 
     @property
@@ -128,9 +128,10 @@ class Foreground:
         cv2.convertScaleAbs(grey, grey, self._street.gain(grey, usable))
         differs, agrees = self.average(grey, time_s, dt_s)
         if self._is_relearning(grey, differs, time_s, dt_s):
-            return ()
+            return self._told  # whether they are still there cannot be said; nobody is told that they have gone
         self._latch(grey, differs, agrees, time_s)
-        return self._blobs(grey, differs, agrees, time_s, dt_s)
+        self._told = self._blobs(grey, differs, agrees, time_s, dt_s)
+        return self._told
 
     def average(self, grey: Grey, time_s: float, dt_s: float) -> tuple[Mask, Mask]:
         """Return the two bits, differs from the street and agrees with the fast average, and move both averages on."""
@@ -157,6 +158,7 @@ class Foreground:
         self._clear, self._doubt = masks[5:]
         """Tenths of a second."""
         self._step = 0
+        self._told: tuple[Blob, ...] = ()
 
     def _look_for_owners(self, boxes: Iterable[Box], regions: Sequence[Corners], dt_s: float) -> None:
         """Mark where people and vehicles are, and for how long the places that they have left are still theirs."""
