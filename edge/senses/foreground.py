@@ -70,6 +70,7 @@ class Foreground:
         self._shape = (0, 0)
         self._time_s: float | None = None
         self._scale = (1.0, 1.0)
+        self._told: tuple[Blob, ...] = ()
         self._tenths = 0.0
         self._relearn_until_s = -math.inf
 
@@ -158,7 +159,7 @@ class Foreground:
         self._clear, self._doubt = masks[5:]
         """Tenths of a second."""
         self._step = 0
-        self._told: tuple[Blob, ...] = ()
+        self._told = ()
 
     def _look_for_owners(self, boxes: Iterable[Box], regions: Sequence[Corners], dt_s: float) -> None:
         """Mark where people and vehicles are, and for how long the places that they have left are still theirs."""
