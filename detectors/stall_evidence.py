@@ -1,5 +1,6 @@
 """Evidence: what one tick says of stalls, sorted once: things, people, what stalls are made of, and what hides them."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -111,10 +112,12 @@ def united(boxes: Sequence[Corners]) -> Corners:
 
 def belongs(part: Corners, whole: Corners, reach: float, metre: float) -> bool:
     """Say whether a part is within ``reach`` pixels of a whole, or hangs or stands over it as an umbrella does."""
-    beside = max(whole[0] - part[2], part[0] - whole[2])
+    if part[0] - whole[2] > reach or whole[0] - part[2] > reach:
+        return False
     over = max(whole[1] - part[3], part[1] - whole[3])
-    if beside <= reach and over <= reach:
+    if over <= reach:
         return True
+    beside = max(whole[0] - part[2], part[0] - whole[2])
     narrower = min(part[2] - part[0], whole[2] - whole[0])
     return -beside >= narrower / 2 and over <= _OVERHEAD_M * metre
 
@@ -152,13 +155,20 @@ def is_covered(box: Corners, evidence: Evidence) -> bool:
     return sum(common(box, each) for each in hiders) >= _COVERED * area_of(box)
 
 
-def apart(foot: Point, box: Corners, metre: float) -> float:
-    """Return how far feet are from the foot of a stall, pixels of an upright metre there."""
-    x, y = foot
+def those_near(feet: Sequence[Point], box: Corners, metre: float, reach_m: float) -> list[tuple[float, Point]]:
+    """Return the feet within ``reach_m`` of the foot of a stall, each with its distance, metres."""
     x1, y1, x2, y2 = box
+    reach = reach_m * metre
     top = max(y1, y2 - _FEET_M * metre)
-    beside, deep = max(x1 - x, x - x2, 0.0), max(top - y, y - y2, 0.0) * DEEP
-    return float((beside * beside + deep * deep) ** 0.5)
+    left, right, high, low = x1 - reach, x2 + reach, top - reach / DEEP, y2 + reach / DEEP
+    found = []
+    for foot in feet:
+        x, y = foot
+        if left <= x <= right and high <= y <= low:
+            apart_m = math.hypot(max(x1 - x, x - x2, 0.0), max(top - y, y - y2, 0.0) * DEEP) / metre
+            if apart_m <= reach_m:
+                found.append((apart_m, foot))
+    return found
 
 
 def _is_carried(box: Box, people: Sequence[Box]) -> bool:

@@ -51,6 +51,12 @@ class Piece(NamedTuple):
         self.of(mask)[:] = self.mask
         return mask
 
+    def surroundings(self, shape: tuple[int, int]) -> Mask:
+        """Return the piece's window as a mask of the whole picture."""
+        mask = np.zeros(shape, np.uint8)
+        self.of(mask)[:] = 255
+        return mask
+
     def share(self, counts: Mask) -> float:
         """Return the share of the piece where counts are not zero."""
         return float(np.count_nonzero(self.of(counts)[self.mask > 0])) / self.area

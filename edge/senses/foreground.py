@@ -70,12 +70,13 @@ class Foreground:
         self._shape = (0, 0)
         self._time_s: float | None = None
         self._scale = (1.0, 1.0)
+        self._told: tuple[Blob, ...] = ()
         self._tenths = 0.0
         self._relearn_until_s = -math.inf
 
     @property
     def is_learning(self) -> bool:
-        """The street is not known, or the light has just changed: there are no blobs, and that means nothing."""
+        """The street is not known, or the light has just changed: no further blobs are told, and that means nothing."""
         return not self._street.is_known or (self._time_s is not None and self._time_s < self._relearn_until_s)
 
     @property
@@ -128,9 +129,10 @@ class Foreground:
         cv2.convertScaleAbs(grey, grey, self._street.gain(grey, usable))
         differs, agrees = self.average(grey, time_s, dt_s)
         if self._is_relearning(grey, differs, time_s, dt_s):
-            return ()
+            return self._told  # whether they are still there cannot be said; nobody is told that they have gone
         self._latch(grey, differs, agrees, time_s)
-        return self._blobs(grey, agrees, time_s, dt_s)
+        self._told = self._blobs(grey, differs, agrees, time_s, dt_s)
+        return self._told
 
     def average(self, grey: Grey, time_s: float, dt_s: float) -> tuple[Mask, Mask]:
         """Return the two bits, differs from the street and agrees with the fast average, and move both averages on."""
@@ -157,6 +159,7 @@ class Foreground:
         self._clear, self._doubt = masks[5:]
         """Tenths of a second."""
         self._step = 0
+        self._told = ()
 
     def _look_for_owners(self, boxes: Iterable[Box], regions: Sequence[Corners], dt_s: float) -> None:
         """Mark where people and vehicles are, and for how long the places that they have left are still theirs."""
@@ -223,7 +226,7 @@ class Foreground:
         gone = either(above(self._clear, _CLEAR_S * 10 - 1), above(self._doubt, _DOUBT_S * 10 - 1))
         self._things = without(self._things, gone)
 
-    def _blobs(self, grey: Grey, agrees: Mask, time_s: float, dt_s: float) -> tuple[Blob, ...]:
+    def _blobs(self, grey: Grey, differs: Mask, agrees: Mask, time_s: float, dt_s: float) -> tuple[Blob, ...]:
         """Return the things as blobs; what turns out to be street becomes street."""
         self._adopt_unknown(grey, agrees)
         if not set_in(self._things):
@@ -231,9 +234,10 @@ class Foreground:
         found = []
         for piece in pieces(self._things):
             if piece.is_bared(self._fast_grey, self._street.grey):
-                mask = piece.whole(self._shape)
-                self._street.adopt(self._fast_grey, mask)
-                self._things = without(self._things, mask)
+                # With it goes what differs more, and has not come to rest in the fast average yet.
+                bared = without(both(piece.surroundings(self._shape), either(differs, self._things)), self._people)
+                self._street.adopt(grey, bared)
+                self._things = without(self._things, bared)
                 continue
             edges = piece.edges(self._fast_grey, self._street.grey)
             if edges < _FLAT_EDGES and time_s - self._began_s - piece.median(self._since) > _FLAT_AGE_S:
