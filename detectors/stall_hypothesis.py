@@ -57,6 +57,8 @@ class Hypothesis(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Seconds in which enough of it was seen with nobody before it."""
     custom: float = 0.0
     """Share of the last minute in which the model saw a class of its own."""
+    sells: bool = False
+    """The class that was seen last says that somebody sells."""
     proxies: dict[str, float] = {}
     """By class, the share of the last minute in which it was seen."""
     cargo: float = 0.0

@@ -80,6 +80,8 @@ class Stalls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         "crate",
     )
     """Labels of the model's own that mean an occupation."""
+    goods: tuple[str, ...] = ("goods", "crate")
+    """Those of them that do not say that somebody sells."""
     person_confidence: Share = 0.3
     """A person needs a box at least this sure."""
     proxy_confidence: Share = 0.15
@@ -236,6 +238,8 @@ class Stalls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         stands = standing(near, each.metre)
         each.measure(stands.area_m2, stands.edges, stands.vehicle, dt_s)
         each.recognise(frozenset(box.label for box in proxies), dt_s, custom=bool(custom), cargo=bool(cargo))
+        if custom:
+            each.sells = any(box.label not in self.goods for box in custom)
         if stands.bare_m2 >= self.area_min_m2:
             each.solid_s += dt_s
         if custom or (near and stands.area_m2 >= _REMAINS * each.peak_m2):
@@ -303,8 +307,8 @@ class Stalls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             score += self.people_weight
         each.score = score
         each.score_s = each.score_s + dt_s if score >= self.sure_score else 0.0
-        is_sold = each.has_vendor and (each.customers > 0 or kinds >= 2)
-        if not each.is_trade and each.id and score >= self.sure_score and each.has_object and (is_custom or is_sold):
+        is_sold = each.has_vendor and (each.customers > 0 or kinds >= 2) and score >= self.sure_score
+        if not each.is_trade and each.id and each.has_object and (is_sold or (is_custom and each.sells)):
             each.is_trade, each.trade_dwell_s = True, each.dwell_s
 
     def _settle(

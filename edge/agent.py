@@ -22,6 +22,8 @@ from edge.evidence import sweep
 from edge.outbox import Outbox
 from edge.outbox_rows import Upload
 from edge.pictures import Pictures
+from edge.plate_desk import PlateDesk
+from edge.plates import open_reader
 from edge.progress import Progress
 from edge.provenance import provenance
 from edge.sealing import Sealer, open_chain
@@ -53,7 +55,7 @@ async def run_agent(setup: Setup) -> None:
     broker = Broker(setup.agent, setup.folder)
     pictures = [Pictures(camera.size) for camera in setup.cameras]
     # What may be refused is opened before anything runs.
-    async with Vision(setup.cameras, pictures, setup.storage / "models") as vision:
+    async with Vision(setup.cameras, pictures, setup.storage) as vision:
         await _run(setup, broker, pictures, vision)
     _LOG.info("ended", agent=setup.agent.id)
 
@@ -63,6 +65,7 @@ async def _run(setup: Setup, broker: Broker, pictures: list[Pictures], vision: V
     progress, clock = Progress(), Clock()
     facts = {camera.id: await asyncio.to_thread(provenance, camera) for camera in setup.cameras}
     key = open_key(setup.storage / "keys")
+    desks = [PlateDesk(each.plates, open_reader(each.plates)) if each.plates else None for each in setup.cameras]
     outbox = Outbox(setup.storage / "outbox.sqlite", agent=agent.id, bytes_max=agent.outbox_bytes_max)
     try:
         states = {camera.id: await _state_of(camera, setup, outbox) for camera in setup.cameras}
@@ -70,7 +73,7 @@ async def _run(setup: Setup, broker: Broker, pictures: list[Pictures], vision: V
         sealer = Sealer(agent.id, key, await open_chain(outbox), evidence)
         async with centre_client(agent, setup.folder) as client, asyncio.TaskGroup() as tasks:
             cameras = []
-            for camera, memory in zip(setup.cameras, pictures, strict=True):
+            for camera, memory, desk in zip(setup.cameras, pictures, desks, strict=True):
                 state = states[camera.id]
                 feed = CameraFeed(
                     camera, memory, continue_from=(state.time_s, state.time_ms) if state.time_ms else None
@@ -87,6 +90,7 @@ async def _run(setup: Setup, broker: Broker, pictures: list[Pictures], vision: V
                     sealer=sealer,
                     provenance=facts[camera.id],
                     advanced=progress.loop(f"camera {camera.id}"),
+                    plates=desk,
                 )
                 cameras.append(watch)
                 tasks.create_task(feed.run())

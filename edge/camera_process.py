@@ -15,7 +15,7 @@ from edge.decoder import Decode, Decoder
 from edge.pace import Sampling
 from edge.pictures import slots_of
 from edge.ring import Packet, StreamHead
-from edge.video import NO_PICTURE, Sampler, image_of, is_live, open_video, time_base_of
+from edge.video import NO_PICTURE, Sampler, draw, is_live, open_video, time_base_of
 from shell.log import redact
 from shell.refusal import Refusal
 
@@ -242,7 +242,7 @@ class _Reader:
         if not self._free or not self._sampler.takes(time_s):
             return
         slot = self._free.pop()
-        self._slots[slot][:] = image_of(frame, self._order.size)
+        draw(frame, self._slots[slot])
         self.tell(Picture(slot, time_s, _wall_ms(shown_at_s)))
 
 

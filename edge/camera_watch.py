@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
+from types import MappingProxyType
 
 import av.error
 import msgspec
@@ -26,7 +28,10 @@ from edge.evidence import (
 )
 from edge.eyes import Sighting, tick_of
 from edge.outbox import Outbox
+from edge.outbox_rows import Upload
 from edge.pace import watched_s
+from edge.plate_desk import PlateDesk
+from edge.plates import crop_of
 from edge.provenance import Facts
 from edge.sealing import Draft, Sealer, manifest_file
 from edge.stills import Pacer
@@ -35,15 +40,19 @@ from edge.video import Frame
 from edge.vision import Looks, Passed
 from edge.watch import Watch
 from rules.rule_book import Capture, Crop
+from wire.batch import Message
 from wire.event import Event, Evidence
 from wire.health import CameraHealth
 from wire.manifest import ManifestFile
+from wire.streams import Stream
 
 _LOG = structlog.get_logger()
 _ROUND_S = 1.0
 _BLIND_AGAIN_S = 2.0
 _COMMIT_S = 5.0
 """A state that led to nothing is committed no more often; flash wears."""
+_OBSERVED_S = 2.0
+"""Observations wait for so long to be committed together, if no event comes: each commit costs as much as a tick."""
 _CLIP_PATIENCE_S = 25.0
 _CLIP_TRIES_MAX = 20
 _SEAL_PATIENCE_S = 60.0
@@ -73,11 +82,13 @@ class CameraWatch:
         sealer: Sealer,
         provenance: Facts,
         advanced: Callable[[], None],
+        plates: PlateDesk | None = None,
     ) -> None:
         self._camera: Camera = watch.camera
         self._watch, self._feed, self._vision, self._outbox, self._state = watch, feed, vision, outbox, state
         self._folder, self._tick_log, self._clock, self._advanced = folder, tick_log, clock, advanced
         self._sealer, self._provenance, self._pacer = sealer, provenance, Pacer()
+        self._plates = plates
         self._ticks = self._late_ticks = self._still_frames = 0
         self._looking: asyncio.Task[tuple[Lent, Sighting | Passed | None, float] | None] | None = None
         self._passed_s: float | None = None
@@ -85,6 +96,7 @@ class CameraWatch:
         self._seen_s = time.monotonic()
         self._blind = ""
         self._commit_s = time.monotonic()
+        self._observed: list[tuple[Stream, Message]] = []
         self._asked_s: dict[PendingClip, float] = {}
         """Since when each clip is waited for."""
         self._cutting: tuple[PendingClip, asyncio.Task[tuple[Evidence, ManifestFile] | None]] | None = None
@@ -105,18 +117,25 @@ class CameraWatch:
                 self._looking.cancel()
             if self._cutting is not None:
                 self._cutting[1].cancel()
-            self._outbox.put(states=self._blob())
+            if self._plates is not None:
+                self._plates.close()
+            self._put([], [])
             if self._tick_log is not None:
                 with contextlib.suppress(OSError):
                     self._tick_log.close()
 
     def health(self) -> CameraHealth:
         """Return how the camera is, with what became of its pictures."""
-        health = self._feed.health()
+        health, verdict = self._feed.health(), self._state.watch.health.verdict
         if health.state == "live" and self._blind:
             health = msgspec.structs.replace(health, state="stalled", reason=self._blind)
         return msgspec.structs.replace(
-            health, ticks=self._ticks, late_ticks=self._late_ticks, still_frames=self._still_frames
+            health,
+            ticks=self._ticks,
+            late_ticks=self._late_ticks,
+            still_frames=self._still_frames,
+            faults=verdict.faults,
+            notes=verdict.notes,
         )
 
     async def _round(self) -> None:
@@ -136,7 +155,8 @@ class CameraWatch:
         """Wait for a picture and for its turn; return it, what it shows, and until when its tick is due."""
         await self._feed.wait()
         due_s = time.monotonic() + 1 / self._camera.tick_hz
-        async with self._vision.turns.turn(due_s, self._watch.wants(self._state.watch).pace):
+        pace = self._watch.wants(self._state.watch).pace
+        async with self._vision.turns.turn(self._camera.id, due_s, pace):
             lent = self._feed.take()
             if lent is None:
                 return None
@@ -191,9 +211,12 @@ class CameraWatch:
                     await asyncio.to_thread(told.keep_still, frame, output, tick)
             elif isinstance(output, Crop):
                 if frame.image.size and self._pacer.is_due(output.event_id, tick.time_s):
+                    if self._plates is not None:
+                        self._plates.offer(output.event_id, crop_of(frame.image, output.held.bbox), tick.time_s)
                     await asyncio.to_thread(told.keep_closeup, frame, output, tick)
             elif isinstance(output, Event):
-                event = msgspec.structs.replace(output, facts=output.facts | self._provenance | clock.facts)
+                plate = self._plates.facts(output.id) if self._plates is not None else {}
+                event = msgspec.structs.replace(output, facts=output.facts | self._provenance | clock.facts | plate)
                 await asyncio.to_thread(told.tell, event, tick)
             else:
                 told.messages.append(("observations", output))
@@ -202,16 +225,20 @@ class CameraWatch:
 
     async def _commit(self, after: CameraState, told: Telling) -> None:
         """Write messages, uploads and the state they came of in one transaction; delete the files of no event."""
+        if self._plates is not None:
+            self._plates.keep(after.watch.event_ids)
         before = self._state
         dropped = told.written | before.file_names
         dropped -= after.file_names | {upload.path for upload in told.uploads}
-        has_more = bool(told.messages or dropped or after.file_names != before.file_names)
+        observed = [each for each in told.messages if each[0] == "observations"]
+        has_more = bool(len(told.messages) > len(observed) or dropped or after.file_names != before.file_names)
         # From here to put() nothing is awaited: another commit of this camera would write a state without its messages.
         self._state = after
-        if not has_more and time.monotonic() - self._commit_s < _COMMIT_S:
+        since_s = time.monotonic() - self._commit_s
+        if not has_more and since_s < (_OBSERVED_S if self._observed or observed else _COMMIT_S):
+            self._observed += observed
             return
-        self._commit_s = time.monotonic()
-        await asyncio.wrap_future(self._outbox.put(told.messages, self._blob(), told.uploads))
+        await asyncio.wrap_future(self._put(told.messages, told.uploads))
         for name in dropped:
             (self._folder / name).unlink(missing_ok=True)
 
@@ -228,8 +255,7 @@ class CameraWatch:
                 self._replace(clip)
                 if draft := self._state.drafts.get(clip.event_id):
                     self._redraft(draft.with_files(listed))
-                upload = upload_of(message, ".mp4")
-                await asyncio.wrap_future(self._outbox.put([("events", message)], self._blob(), [upload]))
+                await asyncio.wrap_future(self._put([("events", message)], [upload_of(message, ".mp4")]))
         if self._cutting is None:
             due = next(filter(self._is_due, self._state.clips), None)
             if due is not None:
@@ -282,8 +308,7 @@ class CameraWatch:
                 async with self._sealer.link(draft, time.time_ns() // 1_000_000) as sealed:
                     self._unsealed_s.pop(draft.event.id, None)
                     self._redraft(draft, is_sealed=True)
-                    states = {**self._blob(), **sealed.states}
-                    committed = self._outbox.put([("events", sealed.message)], states, [sealed.upload])
+                    committed = self._put([("events", sealed.message)], [sealed.upload], sealed.states)
             except OSError as error:
                 _LOG.error("a manifest cannot be kept", camera=self._camera.id, reason=error.strerror)
                 self._no_seal_before_s = time.monotonic() + _SEAL_PATIENCE_S
@@ -306,5 +331,14 @@ class CameraWatch:
         clips = (*(each for each in self._state.clips if each != clip), *others)
         self._state = msgspec.structs.replace(self._state, clips=clips)
 
-    def _blob(self) -> dict[str, bytes]:
-        return {state_name(self._camera.id): msgspec.msgpack.encode(self._state)}
+    def _put(
+        self,
+        messages: list[tuple[Stream, Message]],
+        uploads: list[Upload],
+        states: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> Future[None]:
+        """Commit messages, the observations that waited for company, and the state that they all came of."""
+        observed, self._observed = self._observed, []
+        self._commit_s = time.monotonic()
+        own = {state_name(self._camera.id): msgspec.msgpack.encode(self._state)}
+        return self._outbox.put([*observed, *messages], {**own, **states}, uploads)

@@ -17,6 +17,7 @@ from edge.check_picture import check_picture, write_picture
 from edge.config import Camera
 from edge.finding import Finding
 from edge.inference import open_backend
+from edge.plates import open_reader
 from edge.setup import Setup
 from edge.upload import centre_client
 from edge.video import Image, frames
@@ -74,6 +75,9 @@ def _camera_findings(camera: Camera, path: Path | None) -> Iterator[Finding]:
         look = _look(camera)
         yield Finding("camera", subject, look.result)
         yield from car_findings(camera, look.boxes)
+        if camera.plates is not None:
+            open_reader(camera.plates)
+            yield Finding("plates", camera.id, f"can be read, form: {camera.plates.country}")
         if path is not None:
             write_picture(path, check_picture(look.image, camera, look.boxes))
             yield Finding("picture", camera.id, str(path))

@@ -41,6 +41,7 @@ _FINE_SCALE, _BOLD_SCALE = 0.1, 0.5
 """Metres a pixel above which lines of the grid would run into each other."""
 _MARGIN_M, _SPAN_M = 5.0, 150.0
 """How far around points and zones the plane is drawn: further out it is a guess."""
+_CONFIDENCE_MIN = 0.25
 _VEHICLES = ("car", "truck", "bus", "van")
 
 
@@ -50,14 +51,16 @@ def check_picture(image: Image, camera: Camera, boxes: Sequence[Box]) -> Image:
     sheet = Sheet(image)
     if result is not None and camera.calibration is not None:
         _draw_grid(sheet, camera, camera.calibration, result.ground)
-    for zone in camera.zones:
-        _draw_zone(sheet, zone, result)
-    _draw_boxes(sheet, camera, boxes, result)
-    if result is not None and camera.calibration is not None:
         for number, (point, error) in enumerate(zip(camera.calibration.points, result.errors_px, strict=True), 1):
             sheet.mark(point.pixel, _POINT)
             sheet.text(point.pixel, f"P{number} {error:.1f} px", _POINT)
-    return sheet.captioned(_caption(camera, result, len(boxes)))
+    for zone in camera.zones:
+        _draw_zone(sheet, zone, result)
+    sure = [box for box in boxes if box.confidence >= _CONFIDENCE_MIN]
+    _draw_boxes(sheet, camera, sure, result)
+    return sheet.captioned(
+        _caption(camera, result, f"{len(sure)} boxes surer than {_CONFIDENCE_MIN:g}, of {len(boxes)}")
+    )
 
 
 def write_picture(path: Path, image: Image) -> None:
@@ -90,7 +93,7 @@ def _draw_grid(sheet: Sheet, camera: Camera, calibration: Calibration, ground: G
     seen = ground.pixels(crossings)
     for number in np.flatnonzero(_is_sane(camera.size, ground, seen, _FINE_SCALE)):
         # Of a national grid's coordinates the last three figures tell the lines apart.
-        x, y = (f"{each % 1000 if each >= 1000 else each:g}" for each in crossings[number])
+        x, y = (f"{each % 1000 if each >= 1000 else each + 0.0:g}" for each in crossings[number])
         sheet.text((seen[number, 0], seen[number, 1]), f"{x},{y}", _GRID, 0.35)
 
 
@@ -155,7 +158,7 @@ def _draw_boxes(sheet: Sheet, camera: Camera, boxes: Sequence[Box], result: Surv
         sheet.text((box.x1, box.y1), f"{box.label} {box.confidence:.2f}{size if known else ''}", _BOX, 0.4)
 
 
-def _caption(camera: Camera, result: Survey | None, boxes: int) -> list[tuple[str, Colour]]:
+def _caption(camera: Camera, result: Survey | None, boxes: str) -> list[tuple[str, Colour]]:
     width, height = camera.size
     if result is None:
         fit = "not calibrated: no grid, no sizes in metres"
@@ -170,5 +173,5 @@ def _caption(camera: Camera, result: Survey | None, boxes: int) -> list[tuple[st
     kinds = ", ".join(sorted({zone.type for zone in camera.zones}))
     return [
         (f"{camera.id}  {width}x{height}  {fit}", _TEXT),
-        (f"zones: {kinds}; corners with metres a pixel; {boxes} boxes", _TEXT),
+        (f"zones: {kinds}; corners with metres a pixel; {boxes}", _TEXT),
     ]

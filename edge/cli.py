@@ -55,3 +55,12 @@ def check(
         typer.echo(f"wayside: {failure}", err=True)
     if failures:
         raise typer.Exit(2)
+
+
+@edge_app.command("accept-view")
+def accept_view(edge_yaml: EdgeFile, camera: Annotated[str, typer.Argument(metavar="CAMERA", help="Its id.")]) -> None:
+    """Take what a camera shows from now on for the view that it should have; an agent that runs learns it at once."""
+    from edge.reference import accept  # noqa: PLC0415
+    from edge.setup import read_setup  # noqa: PLC0415
+
+    typer.echo(accept(read_setup(edge_yaml), camera))

@@ -129,6 +129,8 @@ class Camera(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     health: Health = Health()
     time_zone: str = "Asia/Shanghai"
     """IANA name of the place's time zone, in which the hours of rules are told."""
+    reference: str = ""
+    """A picture of the view that the camera should have; if left out, it is learnt from the first good seconds."""
     position: tuple[Annotated[float, Meta(ge=-90, le=90)], Annotated[float, Meta(ge=-180, le=180)]] | None = None
     """WGS-84 latitude and longitude, degrees."""
     calibration: Calibration | None = None

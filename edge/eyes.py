@@ -7,12 +7,14 @@ from detectors.surface import Surface
 from detectors.tick import Box, Tick
 from detectors.view import View
 from detectors.wants import Corners, Look, Wants
-from edge.config import Camera, Motion
-from edge.inference import Backend, Found
+from edge.config import Camera
+from edge.inference import Backend, Found, mosaic
+from edge.reference import Reference
 from edge.senses.appearance import describe
 from edge.senses.foreground import Foreground
 from edge.senses.road import Road
 from edge.senses.steady import Steady
+from edge.senses.view import ViewSense
 from edge.video import Frame
 from wire.clock import ClockState
 
@@ -33,11 +35,13 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Eyes:
     """Looks at one camera's pictures, in order of time, from one thread at a time."""
 
-    def __init__(self, camera: Camera, backend: Backend) -> None:
+    def __init__(self, camera: Camera, backend: Backend, reference: Reference | None = None) -> None:
+        """``reference``: the view that the camera should have; without one it is learnt and kept nowhere."""
         self.camera, self.backend = camera, backend
-        self._foreground = Foreground()
+        self._view = ViewSense(reference or Reference(None))
+        self.foreground = Foreground()
         # What a class-free backend finds depends on the pictures before; one out of turn would confuse it.
-        self._steady = None if isinstance(camera.backend, Motion) else Steady(backend)
+        self._steady = Steady(backend) if backend.is_stateless else None
         self._boxes: tuple[Box, ...] = ()
         lanes = [zone.polygon for zone in camera.zones if zone.type == "lane"]
         self.road = Road(camera.size, lanes) if lanes else None
@@ -54,21 +58,25 @@ class Eyes:
             boxes=found.boxes,
             blind=found.blind,
             regions=regions,
-            blobs=self._foreground.see(frame.image, frame.time_s, found.boxes, regions),
-            looks=describe(frame.image, wants.looks, self._foreground.street_at),
+            view=self._view.look(frame),
+            blobs=self.foreground.see(frame.image, frame.time_s, found.boxes, regions),
+            looks=describe(frame.image, wants.looks, self.foreground.street_at),
             steady=self._steady.look(frame, stands=bool(wants.places), asked=wants.steady) if self._steady else None,
             surfaces=self.road.look(frame, found.boxes, wants.surfaces, blind=found.blind) if self.road else (),
         )
 
     def glance(self, frame: Frame) -> None:
         """Feed a picture in which nothing moves, and which the model does not look at, to the senses that need all."""
-        self._foreground.see(frame.image, frame.time_s, self._boxes)
+        self._view.look(frame)
+        self.foreground.see(frame.image, frame.time_s, self._boxes)
         if self.road:
             self.road.look(frame, self._boxes, ())
 
     def _find(self, frame: Frame, places: tuple[Corners, ...]) -> tuple[Found, tuple[Corners, ...]]:
         """Return what the backend finds, and which regions it looked at; none for the whole picture."""
-        del places  # until there is a mosaic
+        if places and mosaic.shows_all(self.backend, self.camera.size, places):
+            boxes, regions = mosaic.look(self.backend, frame.image, places)
+            return Found(boxes), regions
         return self.backend.detect(frame.image, frame.time_s), ()
 
 

@@ -5,6 +5,7 @@ from edge.config import Camera, Onnx
 from edge.eyes import Eyes, Sighting
 from edge.inference import Backend
 from edge.pace import Watched, choose
+from edge.reference import Reference
 from edge.senses.movement import Movement
 from edge.video import Frame
 
@@ -12,8 +13,8 @@ from edge.video import Frame
 class Gaze:
     """Looks at one camera's pictures as its pace says, in order of time, from one thread at a time."""
 
-    def __init__(self, camera: Camera, backend: Backend) -> None:
-        self.eyes = Eyes(camera, backend)
+    def __init__(self, camera: Camera, backend: Backend, reference: Reference | None = None) -> None:
+        self.eyes = Eyes(camera, backend, reference)
         # A backend without a model tells motion itself, and needs every picture to do so.
         self._spares = camera.look == "paced" and isinstance(camera.backend, Onnx)
         self._pacing, self._movement = camera.pacing, Movement(camera.pacing)

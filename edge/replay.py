@@ -1,6 +1,6 @@
 """Replay: a recording through the very pipeline that runs live, as fast as it goes; the same bytes each time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -85,23 +85,23 @@ def replay(
     watch = Watch(camera, book)
     state, raised, first_s = watch.first(), dict[str, Raised](), None
     wants = [Wants()]  # what the eyes are asked for the next picture
-    seconds: dict[int, float] = {}
+    seconds: list[tuple[int, float]] = []  # of each tick, wall milliseconds and seconds from the start
     for tick in ticks_of(path, camera, frames, lambda: wants[0]):
         first_s = tick.time_s if first_s is None else first_s
-        seconds[tick.time_ms] = round(tick.time_s - first_s, 3)
+        seconds.append((tick.time_ms, round(tick.time_s - first_s, 3)))
         state, outputs = watch.step(state, tick)
         wants[0] = watch.wants(state)
         for event in outputs:
             if isinstance(event, Event):
                 _take(event, raised, seconds, sequence_of(path))
         if on_tick:
-            on_tick(seconds[tick.time_ms])
+            on_tick(seconds[-1][1])
     return list({each.id: each for each in raised.values()}.values())
 
 
-def _take(event: Event, raised: dict[str, Raised], seconds: dict[int, float], sequence: str) -> None:
+def _take(event: Event, raised: dict[str, Raised], seconds: Sequence[tuple[int, float]], sequence: str) -> None:
     if event.phase == "end":
-        raised[event.id].end_s = None if event.end_ms is None else seconds[event.end_ms]
+        raised[event.id].end_s = None if event.end_ms is None else _second(seconds, event.end_ms)
         return
     if event.resumes in raised:
         raised[event.id] = raised[event.resumes]
@@ -113,12 +113,17 @@ def _take(event: Event, raised: dict[str, Raised], seconds: dict[int, float], se
         camera=event.camera,
         zone=event.zone,
         id=event.id,
-        start_s=seconds[event.start_ms],
-        raise_s=seconds[event.time_ms],
+        start_s=_second(seconds, event.start_ms),
+        raise_s=_second(seconds, event.time_ms),
         end_s=None,
         bbox=event.bbox,
         confidence=event.confidence,
     )
+
+
+def _second(seconds: Sequence[tuple[int, float]], time_ms: int) -> float:
+    """Return the second of a wall time: that of the nearest tick; something may have come to stand between two."""
+    return min(reversed(seconds), key=lambda each: abs(each[0] - time_ms))[1]
 
 
 def _same_size(path: Path, camera: Camera) -> Iterator[Tick]:
@@ -135,9 +140,13 @@ def _seen(path: Path, camera: Camera, wants: Callable[[], Wants]) -> Iterator[Ti
     from edge.eyes import tick_of  # noqa: PLC0415
     from edge.gaze import Gaze  # noqa: PLC0415
     from edge.inference import open_backend  # noqa: PLC0415
+    from edge.reference import reference_of  # noqa: PLC0415
     from edge.video import frames  # noqa: PLC0415
 
-    gaze, asking = Gaze(camera, open_backend(camera.backend)), Asking(camera.tick_hz, camera.pacing)
+    gaze, asking = (
+        Gaze(camera, open_backend(camera.backend), reference_of(camera, None)),
+        Asking(camera.tick_hz, camera.pacing),
+    )
     tick_s = frame_s = 0.0
     passed_s: float | None = None
 

@@ -55,7 +55,7 @@ def read_setup(path: Path) -> Setup:
         if any(camera.id == other.id for other in cameras):
             raise ConfigError(str(folder / name), 0, "id", f"camera {camera.id!r} is there twice", f"cameras[{number}]")
         _refuse_parameters(camera, book, folder / name)
-        cameras.append(_anchored(camera, (folder / name).parent))
+        cameras.append(anchored(camera, (folder / name).parent))
         digest.update((folder / name).read_bytes())
     for rule in book.rules:
         digest.update(rule.sha256.encode())
@@ -71,8 +71,8 @@ def _refuse_parameters(camera: Camera, book: Book, path: Path) -> None:
         raise document.error(error.key, error.problem, error.suggestion) from error
 
 
-def _anchored(camera: Camera, folder: Path) -> Camera:
-    """Take a source that is a file from the folder of the camera's own file."""
-    if "://" in camera.source:
-        return camera
-    return msgspec.structs.replace(camera, source=str(folder / camera.source))
+def anchored(camera: Camera, folder: Path) -> Camera:
+    """Take files, as a source or a reference view, from the folder of the camera's own file."""
+    source = camera.source if "://" in camera.source else str(folder / camera.source)
+    reference = str(folder / camera.reference) if camera.reference else ""
+    return msgspec.structs.replace(camera, source=source, reference=reference)

@@ -138,8 +138,21 @@ def time_base_of(stream: VideoStream) -> Fraction:
 
 def image_of(frame: VideoFrame, size: tuple[int, int]) -> Image:
     """Return a frame's pixels, scaled to ``size`` if it has another."""
+    return np.ascontiguousarray(_pixels(frame, size))
+
+
+def draw(frame: VideoFrame, image: Image) -> None:
+    """Put a frame's pixels into a picture, scaled to its size."""
+    height, width, _ = image.shape
+    image[:] = _pixels(frame, (width, height))
+
+
+def _pixels(frame: VideoFrame, size: tuple[int, int]) -> Image:
+    """Return a frame's pixels where the library put them, without copying them once more."""
     width, height = size
-    return np.asarray(frame.to_ndarray(format="bgr24", width=width, height=height), np.uint8)
+    plane = frame.reformat(width, height, "bgr24").planes[0]
+    rows: Image = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)
+    return rows[:, : width * 3].reshape(height, width, 3)
 
 
 def unreadable(source: str, error: BaseException) -> Refusal:

@@ -49,7 +49,7 @@ class Vision:
 
     It is started anew, after a jittered pause that grows from 1 to 30 s, when it ends or has not answered for
     ``stall_s``. What it was asked meanwhile is answered with None. Enter it to start the first process, which raises
-    Refusal when a model cannot be used. ``folder`` is where it remembers how its models run best on this box.
+    Refusal when a model cannot be used. ``folder`` is the agent's storage.
     """
 
     def __init__(

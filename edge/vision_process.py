@@ -15,6 +15,7 @@ from edge.eyes import Sighting
 from edge.gaze import Gaze
 from edge.inference import Backend, Backends, Demand
 from edge.pictures import slots_of
+from edge.reference import reference_of
 from edge.video import Frame
 from shell.refusal import Refusal
 
@@ -67,27 +68,27 @@ def main(
 ) -> None:
     """Entry point of the process, for cameras and the memories that their pictures lie in.
 
-    ``opens`` makes a camera's backend; by default each model is opened once for all cameras, and ``folder`` remembers
-    how it runs best.
+    ``opens`` makes a camera's backend; by default each model is opened once for all cameras, ``folder`` is the agent's
+    storage, which remembers how models run best and what each camera should see.
     """
-    opens = opens or Backends(Demand(pictures_hz=sum(camera.tick_hz for camera, _ in cameras)), folder).open
+    opens = opens or Backends(Demand(pictures_hz=sum(camera.tick_hz for camera, _ in cameras)), folder / "models").open
     belong_to(parent_pid)
     # Pictures are looked at one at a time, and each piece of work on pixels is too short to be worth waking a thread.
     cv2.setNumThreads(1)
     channel = Channel(end)
     try:
-        _serve(channel, cameras, opens)
+        _serve(channel, cameras, folder, opens)
     except Refusal as refusal:
         channel.send(_ENCODER.encode(Refused(refusal.subject, refusal.problem, refusal.suggestion)))
     except (BrokenPipeError, ConnectionResetError, EOFError):
         return  # the agent hung up
 
 
-def _serve(channel: Channel, cameras: Sequence[tuple[Camera, Any]], opens: Open) -> None:
+def _serve(channel: Channel, cameras: Sequence[tuple[Camera, Any]], folder: Path, opens: Open) -> None:
     slots = [slots_of(memory, camera.size) for camera, memory in cameras]
     for slot in (each for camera in slots for each in camera):
         slot.flags.writeable = False  # stills are taken from the same memory
-    gazes = [Gaze(camera, opens(camera.backend)) for camera, _ in cameras]
+    gazes = [Gaze(camera, opens(camera.backend), reference_of(camera, folder)) for camera, _ in cameras]
     channel.send(_ENCODER.encode(Ready()))
     while True:
         for body in channel.receive(wait=True):

@@ -15,6 +15,7 @@ from detectors.tick import Tick
 from detectors.wants import Pace, Wants
 from edge.config import Camera
 from edge.site import evidence_facts, site_of
+from edge.view_report import VIEW_SAID, view_observations
 from rules.rule_book import Book, BookState, Capture, Crop, Ended, Started
 from wire.event import Event
 from wire.holding import Holding
@@ -65,6 +66,9 @@ class Watch:
         self.camera, self.book = camera, book
         gap_s = max(camera.parking.max_gap_s, _TICKS_A_GAP / camera.tick_hz)
         self._parking = msgspec.structs.replace(camera.parking, max_gap_s=gap_s)
+        self._health = msgspec.structs.replace(
+            camera.health, gap_s=max(camera.health.gap_s, _TICKS_A_GAP / camera.tick_hz)
+        )
         self._site, self._evidence_facts = site_of(camera), evidence_facts(camera)
         self._settings = {
             zone.id: book.settings(
@@ -100,7 +104,8 @@ class Watch:
             camera.spills.wants(state.spills),
         )
         return Wants(
-            pace=max((each.pace for each in asked), key=_PACES.index),
+            # What is in doubt of the camera's health is looked into at once.
+            pace=max((*(each.pace for each in asked), "busy" if state.health.standings else "quiet"), key=_PACES.index),
             looks={name: corners for each in asked for name, corners in each.looks.items()},
             places=tuple(place for each in asked for place in each.places),
             steady=any(each.steady for each in asked),
@@ -111,9 +116,9 @@ class Watch:
         """Return the state after a tick and what comes of it: pictures to take, then events, then observations."""
         if state.ledger.time_s is not None and tick.time_s <= state.ledger.time_s:
             return state, []
-        health, faults = self.camera.health.step(state.health, tick)
-        if faults and not tick.blind:
-            tick = msgspec.structs.replace(tick, blind=", ".join(faults))
+        health, verdict = self._health.step(state.health, tick)
+        if verdict.faults and not tick.blind:
+            tick = msgspec.structs.replace(tick, blind=", ".join(verdict.faults))
         ledger, stays = self._parking.step(state.ledger, tick, self._site)
         stall_ledger, stalls = self.camera.stalls.step(state.stalls, tick, self._site)
         spill_ledger, spills = self.camera.spills.step(state.spills, tick, self._site)
@@ -124,6 +129,10 @@ class Watch:
         said = dict(state.said)
         for each in observations:
             said[each.feature] = Said(tick.time_s, float(each.result))
+        told = said.get(VIEW_SAID)
+        if views := view_observations(tick, verdict, (told.time_s, str(told.result)) if told else None):
+            said[VIEW_SAID] = Said(tick.time_s, str(views[0].result))
+            observations += views
         after = WatchState(health=health, ledger=ledger, stalls=stall_ledger, spills=spill_ledger, book=book, said=said)
         return after, [*captures, *events, *observations]
 

@@ -70,7 +70,7 @@ def _zip(path: Path) -> Files:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, ValueError) as error:
+    except (zipfile.BadZipFile, RuntimeError, UnicodeDecodeError, ValueError) as error:
         raise Refusal(str(path), f"cannot be read as a ZIP: {error}", "copy it again from where it came") from error
     if len(entries) > FILES_MAX or sum(each.file_size for each in entries) > BYTES_MAX:
         raise Refusal(str(path), f"holds more than {FILES_MAX} files or {BYTES_MAX} bytes; this is no package")

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from edge.config import read_camera
 from edge.replay import Frames, Raised, replay, sequence_of, sequences
 from edge.rule_files import OWN_BOOK, read_book
+from edge.setup import anchored
 from shell.refusal import Refusal
 
 replay_app = typer.Typer(add_completion=False)
@@ -36,7 +37,7 @@ def replay_source(
     progress: Annotated[bool | None, typer.Option(help="Show a bar; if left out, on a terminal only.")] = None,
 ) -> None:
     """Run a recording through the pipeline that runs live, and write what it raises. Twice gives the same bytes."""
-    read, book = read_camera(camera), read_book(rules)
+    read, book = anchored(read_camera(camera), camera.parent), read_book(rules)
     frames = Frames(fps=fps, size=_size(size) if size else None)
     paths, raised = sequences(source), list[Raised]()
     show = sys.stderr.isatty() if progress is None else progress

@@ -29,6 +29,10 @@ class CameraHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """Pictures that were only watched for motion, for nothing moved."""
     decode_errors: Count = 0
     reconnects: Count = 0
+    faults: tuple[Name, ...] = ()
+    """Why nothing may be concluded from its pictures, worst first: covered, moved, frozen and the like."""
+    notes: tuple[Name, ...] = ()
+    """What is not as it should be with its pictures, though they can be used."""
 
 
 class LaneHealth(msgspec.Struct, frozen=True, kw_only=True):

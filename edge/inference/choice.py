@@ -30,6 +30,8 @@ _LATENCY_MAX_S = 0.25
 """Half of a tick at the usual two a second; a slower answer is late for what it says."""
 _LOAD_MAX = 0.7
 """Of the time in which pictures come; beyond it they queue."""
+_BUSY = 1.5
+"""Wall time over CPU time beyond which the cores were busy with something else; that is no property of the box."""
 _EQUAL = 1.05
 """What differs by less is equal: two measurements of the same differ as much."""
 
@@ -93,8 +95,9 @@ def choose(config: Onnx, demand: Demand, folder: Path) -> Candidate:
     remembered = read_notes(notes, here)
     missing = [each for each in wanted if each not in {known.candidate for known in remembered}]
     measured = _measure_all(path, missing, config.input)
-    if measured:
-        _write_notes(notes, _Notes(here, (*remembered, *measured)))
+    lasting = [each for each in measured if each.wall_ms <= _BUSY * each.cpu_ms]
+    if lasting:
+        _write_notes(notes, _Notes(here, (*remembered, *lasting)))
     usable = [each for each in (*remembered, *measured) if each.candidate in wanted]
     if not usable:
         return settled(config)  # none could be opened: opening it again says why

@@ -122,9 +122,12 @@ class Road:
             self._epoch_s += _EPOCH / 2 / _TICKS_A_S
         clear = np.flatnonzero(is_clear.ravel()[self._pixels])
         turn = self._turn[clear]
-        self._ring[turn, clear] = np.maximum(grey.ravel()[self._pixels[clear]], 1)
-        self._times[turn, clear] = self._quarters(time_s)
-        self._turn[clear] = (turn + 1) % _SAMPLES
+        at = turn * np.intp(len(self._pixels)) + clear
+        self._ring.ravel()[at] = np.maximum(grey.ravel()[self._pixels[clear]], 1)
+        self._times.ravel()[at] = self._quarters(time_s)
+        turn += 1
+        turn[turn == _SAMPLES] = 0
+        self._turn[clear] = turn
 
     def _quarters(self, time_s: float) -> int:
         return round(min(max((time_s - (self._epoch_s or 0.0)) * _TICKS_A_S, 0), 65_535))
@@ -184,7 +187,7 @@ class Road:
         known = self._laid(self._picture(before), flat, want)[is_in]
         if not _low(known):
             return Surface(id=want.id, samples=samples, refusal="the road before was not seen")
-        if np.median(known[known > 0]) < _DARK:
+        if np.median(known[known > 0][::7]) < _DARK:
             return Surface(id=want.id, samples=samples, refusal="too dark")
         after = np.zeros_like(before)
         after[around] = _median(self._ring[:, around], is_fresh, _BEFORE_MIN)
@@ -200,15 +203,13 @@ class Road:
     def _laid(picture: Grey, flat: NDArray[np.float64], want: SurfaceWant, how: int = cv2.INTER_NEAREST) -> Grey:
         return np.asarray(cv2.warpPerspective(picture, flat, want.size, flags=how), np.uint8)
 
-    def _around(self, want: SurfaceWant) -> NDArray[np.intp]:
-        """Return which of the lanes' pixels lie in the bounds of the strip, or near them."""
-        corners = np.array(want.strip) * self._scale
-        near = _MARGIN * self._shape[0]
-        left, top = (max(int(each), 0) for each in corners.min(axis=0) - near)
-        right, bottom = (max(int(each) + 1, 0) for each in corners.max(axis=0) + near)
-        area = np.zeros(self._shape, np.bool_)
-        area[top:bottom, left:right] = True
-        return np.flatnonzero(area.ravel()[self._pixels])
+    def _around(self, want: SurfaceWant) -> slice:
+        """Return which of the lanes' pixels lie in the rows of the strip, or near them; these follow on each other."""
+        rows = np.array(want.strip)[:, 1] * self._scale
+        near, width = _MARGIN * self._shape[0], self._shape[1]
+        top, bottom = max(int(rows.min() - near), 0) * width, max(int(rows.max() + near) + 1, 0) * width
+        first, last = np.searchsorted(self._pixels, (top, bottom)).tolist()
+        return slice(first, last)
 
     def _pieces(
         self, want: SurfaceWant, pictures: tuple[Grey, Grey], flat: NDArray[np.float64], is_in: Mask
@@ -260,8 +261,10 @@ def _still(grey: Grey, last: Grey | None) -> Mask:
 
 def _low(values: Bytes) -> int:
     """Return the value that all but the least seen part have."""
-    place = int(_SEEN_SHARE * len(values))
-    return int(np.partition(values, place)[place]) if len(values) else 0
+    if not len(values):
+        return 0
+    up_to = np.cumsum(np.bincount(values, minlength=256))
+    return int(np.searchsorted(up_to, _SEEN_SHARE * len(values), side="right"))
 
 
 def _median(samples: Bytes, is_valid: Mask, samples_min: int) -> Bytes:

@@ -1,10 +1,13 @@
 import re
+import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.fixtures.agent import ROOT, AgentProcess
@@ -14,6 +17,7 @@ from tests.fixtures.street_video import write_street
 from tests.fixtures.subscriber import Subscriber
 from wire.batch import Message
 from wire.event import Event, Evidence
+from wire.health import Health
 from wire.loss import LossRecord
 
 pytestmark = pytest.mark.system
@@ -150,6 +154,70 @@ def test_an_event_goes_on_through_a_kill_and_still_gets_its_clip(
     assert end.start_ms == start.start_ms
     assert len(clips) == 1 or "clip_missing" in end.facts
     assert agent.stop() == 0
+
+
+def _children(agent: AgentProcess) -> dict[str, psutil.Process]:
+    """Return the agent's processes by what they do, told by the one library that the other does not load."""
+    found = {}
+    for process in psutil.Process(agent.pid).children():
+        if any("spawn_main" in word for word in process.cmdline()):
+            looks = any("cv2" in mapped.path for mapped in process.memory_maps())
+            found["looks" if looks else "reads"] = process
+    return found
+
+
+def _until(holds: Callable[[], bool], timeout_s: float = 60) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _states(subscriber: Subscriber, camera: str) -> list[str]:
+    """Return the states of a camera in the order in which they were published, each once until it changes."""
+    healths = [message for _, message in sorted(subscriber.messages.items()) if isinstance(message, Health)]
+    states = [each.state for health in healths for each in health.cameras if each.id == camera]
+    return [state for before, state in pairwise(["", *states]) if state != before]
+
+
+def test_whichever_process_is_killed_or_hangs_is_replaced_and_events_go_on(
+    street: Path, mosquitto: Mosquitto, subscriber: Subscriber, centre: EvidenceServer, tmp_path: Path
+) -> None:
+    agent = AgentProcess(tmp_path, "box-f", street, broker=mosquitto.url, centre=centre.url)
+    agent.start()
+    _until(lambda: set(_children(agent)) == {"looks", "reads"})
+    subscriber.wait_for(lambda each: "live" in _states(each, "box-f-cam"))
+    for name, number in (("looks", signal.SIGKILL), ("reads", signal.SIGSTOP)):
+        lost = _children(agent)[name]
+        stopped_s = time.monotonic()
+        lost.send_signal(number)
+        if name == "reads":
+            subscriber.wait_for(lambda each: _states(each, "box-f-cam")[-1:] == ["stalled"])
+            assert time.monotonic() - stopped_s < 10
+        _until(lambda name=name, lost=lost: _children(agent).get(name, lost).pid != lost.pid)
+    subscriber.wait_for(lambda each: _states(each, "box-f-cam")[-1:] == ["live"])
+    assert agent.exits == []
+    events = len(_events(subscriber, agent))
+    subscriber.wait_for(lambda _: len(_events(subscriber, agent)) > events, 60)
+    children = psutil.Process(agent.pid).children()
+    agent.kill()
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert alive == []
+
+
+def test_a_model_that_is_not_there_is_refused_in_one_line_before_anything_starts(
+    street: Path, centre: EvidenceServer, mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    agent = AgentProcess(tmp_path, "box-g", street, broker=mosquitto.url, centre=centre.url)
+    text = (tmp_path / "cam.yaml").read_text()
+    (tmp_path / "cam.yaml").write_text(text.replace("{kind: motion, learn_s: 1}", "{kind: onnx, model: gone.onnx}"))
+    agent.start()
+    _until(agent.has_crashed)
+    assert agent.exits == [2]
+    said = agent.log.read_text().strip()
+    assert "gone.onnx" in said
+    assert "\n" not in said
+    assert not (tmp_path / "storage" / "outbox.sqlite").exists()
 
 
 def test_the_broker_tells_of_a_killed_agent_and_systemd_of_a_running_one(

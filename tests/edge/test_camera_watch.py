@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from detectors.tick import Box
+from detectors.tick import Box, Tick
 from detectors.wants import Pace, Wants
 from edge.camera import CameraFeed, Lent
 from edge.camera_state import CameraState
@@ -25,7 +25,7 @@ from edge.eyes import Eyes, Sighting
 from edge.inference import Found
 from edge.outbox import Outbox
 from edge.rule_files import read_book
-from edge.sealing import Sealer, open_chain
+from edge.sealing import Head, Sealer, open_chain
 from edge.signing import open_key
 from edge.tick_log import read_ticks
 from edge.turns import Turns
@@ -109,7 +109,7 @@ class _Feed:
     def take(self) -> Lent:
         number = self._numbers.pop(0)
         self.time_s, self.time_ms = number / _HZ, 1_700_000_000_000 + number * 1000 // _HZ
-        image = np.zeros((240, 320, 3), np.uint8)
+        image = np.random.default_rng(number).integers(90, 110, (240, 320, 3), np.uint8)  # a sensor has noise
         image[50:80, 60:100] = image[50:80, 130:170] = 200  # cars, so that there is something to be sharp
         return Lent(Frame(self.time_s, self.time_ms, image), number)
 
@@ -163,19 +163,8 @@ class _Box:
         waiting = {upload.path for upload in outbox.uploads().result(10)}
         sweep(self.evidence, waiting | state.file_names)
         feed = _Feed(first, last, has_clips=has_clips)
-        watch = CameraWatch(
-            self._watch,
-            cast("CameraFeed", feed),
-            _Here(Eyes(_CAMERA, _Scripted(leaves_s, cars)), passes=passes),
-            outbox,
-            state,
-            folder=self.evidence,
-            tick_log=DayLogs(self.folder / "ticks"),
-            clock=Clock(),
-            sealer=Sealer("box-1", open_key(self.folder / "keys"), await open_chain(outbox), self.evidence),
-            provenance={"config_sha256": "c" * 64},
-            advanced=lambda: None,
-        )
+        looks = _Here(Eyes(_CAMERA, _Scripted(leaves_s, cars)), passes=passes)
+        watch = self.watching(feed, looks, outbox, state, chain=await open_chain(outbox))
         task = asyncio.create_task(watch.run())
         await asyncio.wait([task, asyncio.create_task(feed.drained.wait())], return_when=asyncio.FIRST_COMPLETED)
         await asyncio.sleep(0)
@@ -191,6 +180,32 @@ class _Box:
             self._outbox_path = (self.folder / "copy.sqlite").rename(self.folder / f"killed-at-{last}.sqlite")
             (self.folder / "copy.sqlite-wal").rename(f"{self._outbox_path}-wal")
         return feed
+
+    def watching(
+        self,
+        feed: _Feed,
+        looks: _Here,
+        outbox: Outbox | None = None,
+        state: CameraState | None = None,
+        *,
+        chain: Head | None = None,
+    ) -> CameraWatch:
+        self.evidence.mkdir(exist_ok=True)
+        outbox = outbox or self._open()
+        chain = chain or asyncio.run(open_chain(outbox))
+        return CameraWatch(
+            self._watch,
+            cast("CameraFeed", feed),
+            looks,
+            outbox,
+            state or CameraState(watch=self._watch.first()),
+            folder=self.evidence,
+            tick_log=DayLogs(self.folder / "ticks"),
+            clock=Clock(),
+            sealer=Sealer("box-1", open_key(self.folder / "keys"), chain, self.evidence),
+            provenance={"config_sha256": "c" * 64},
+            advanced=lambda: None,
+        )
 
     def messages(self) -> list[Message]:
         outbox = self._open()
@@ -324,3 +339,57 @@ def test_a_kill_at_any_step_of_sealing_neither_forks_the_chain_nor_repeats_a_lin
     assert len({each.event_id for each in links}) == 2
     assert len({each.chain for each in links}) == len({each.key for each in links}) == 1
     assert len(list(box.evidence.glob("*.json"))) == 2
+
+
+def _logged(box: _Box) -> list[Tick]:
+    return [tick for path in sorted((box.folder / "ticks").iterdir()) for tick in read_ticks(path)]
+
+
+def test_pictures_in_which_nothing_moves_make_no_tick_and_the_next_one_says_how_long(box: _Box) -> None:
+    feed = asyncio.run(box.live(0, _FRAMES, killed=False, passes=True))
+    ticks = _logged(box)
+    assert [tick.time_s for tick in ticks] == [number * 1.5 + 1 for number in range(_FRAMES // 3)]
+    assert [tick.watched_s for tick in ticks[1:]] == [1.0] * (len(ticks) - 1)
+    assert feed.given_back == list(range(_FRAMES))
+    assert len(feed.paces) == _FRAMES
+    assert "armed" in feed.paces
+
+
+def test_a_camera_that_shows_nothing_is_blind_in_its_ticks_and_stalled_in_its_health(box: _Box) -> None:
+    feed = _Feed(0, 4)
+    feed.due_s = 0.1
+    watch = box.watching(feed, _Here(Eyes(_CAMERA, _Scripted())))
+
+    async def scenario() -> list[str]:
+        task = asyncio.create_task(watch.run())
+        await feed.drained.wait()
+        states = [watch.health().state]
+        async with asyncio.timeout(30):
+            while watch.health().state != "stalled":  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        states.append(watch.health().reason)
+        task.cancel()
+        await asyncio.wait([task])
+        return states
+
+    assert asyncio.run(scenario()) == ["live", "no picture was looked at"]
+    ticks = _logged(box)
+    assert [tick.blind for tick in ticks][:5] == [""] * 4 + ["no picture was looked at"]
+    assert ticks[4].time_s == ticks[3].time_s + 2
+    assert ticks[4].boxes == ()
+
+
+def test_pictures_that_nobody_can_look_at_make_the_camera_blind_but_are_given_back(box: _Box) -> None:
+    feed = _Feed(0, 6)
+    feed.due_s = -1.0
+    watch = box.watching(feed, _Here(Eyes(_CAMERA, _Scripted()), sees=False))
+
+    async def scenario() -> None:
+        task = asyncio.create_task(watch.run())
+        await feed.drained.wait()
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(scenario())
+    assert feed.given_back == list(range(6))
+    assert {tick.blind for tick in _logged(box)} == {"no picture was looked at"}

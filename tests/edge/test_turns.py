@@ -16,17 +16,19 @@ def looked_at(paces: list[Pace], takes_s: float, seconds: float, phases_s: list[
     next_s = list(phases_s)
     waiting: dict[int, Claim] = {}
     looked: list[int] = []
+    last_s = [-1.0] * len(paces)
     now_s = 0.0
     while now_s < seconds:
         for number, pace in enumerate(paces):
             while next_s[number] <= now_s:
-                waiting.setdefault(number, Claim(next_s[number] + 0.5, pace))
+                waiting.setdefault(number, Claim(next_s[number] + 0.5, pace, last_s[number]))
                 next_s[number] += 0.5
         if waiting:
             claim = first(waiting.values(), now_s)
             number = next(each for each, other in waiting.items() if other is claim)
             del waiting[number]
             looked.append(number)
+            last_s[number] = now_s
             now_s += takes_s
         else:
             now_s = min(next_s)
@@ -43,7 +45,7 @@ def test_with_time_enough_everybody_is_looked_at_in_the_order_of_their_pictures(
 @given(st.floats(0.13, 0.6), st.lists(st.floats(0, 0.5), min_size=4, max_size=4))
 def test_cameras_of_one_pace_share_what_there_is(takes_s: float, phases_s: list[float]) -> None:
     looks = Counter(looked_at(["busy"] * 4, takes_s, 60, phases_s))
-    assert min(looks.values()) >= 0.7 * max(looks.values())
+    assert min(looks.values()) >= 0.75 * max(looks.values())
 
 
 @settings(max_examples=50)
@@ -63,7 +65,7 @@ def test_no_more_than_two_turns_are_had_at_once_and_none_is_lost_with_who_gives_
 
         async def camera(number: int) -> None:
             nonlocal most, under_way
-            async with turns.turn(float(number), "busy"):
+            async with turns.turn(f"cam-{number}", float(number), "busy"):
                 under_way += 1
                 most = max(most, under_way)
                 try:
@@ -79,7 +81,7 @@ def test_no_more_than_two_turns_are_had_at_once_and_none_is_lost_with_who_gives_
         await asyncio.wait(cameras)
         assert most == 2
         assert had == [2, 3, 4, 5, 6, 8, 9]
-        async with asyncio.timeout(10), turns.turn(0.0, "quiet"):
+        async with asyncio.timeout(10), turns.turn("cam-0", 0.0, "quiet"):
             pass
 
     asyncio.run(scenario())
