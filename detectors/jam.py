@@ -32,7 +32,8 @@ class JamGate(NamedTuple):
     ) -> dict[str, Flow]:
         """Return how the lanes flow. Traffic is what does not stand in a zone, and what has come to stand there lately.
 
-        Where the zone is the lane itself, vehicles that stop soon after each other are a queue; one alone is not.
+        So a zone may be the lane itself: vehicles that stop there soon after each other are a queue. One vehicle alone
+        is none, wherever it stands.
         """
         lanes = {place.id: place.lane for place in places if place.lane}
         if not lanes:
@@ -50,10 +51,10 @@ class JamGate(NamedTuple):
             is_here = inside(bases, lane)
             still = int(np.count_nonzero(is_still & is_here))
             moved = int(np.count_nonzero(is_traffic & is_here)) - still
-            stopped = int(np.count_nonzero(is_here[young]))
-            if stopped > 1 or still:
-                still += stopped
-            after[zone] = flows.get(zone, Flow()).after(now_s, still, moved, window_s=self.window_s, ratio=self.ratio)
+            stopped = still + int(np.count_nonzero(is_here[young]))
+            after[zone] = flows.get(zone, Flow()).after(
+                now_s, stopped if stopped > 1 else 0, moved, window_s=self.window_s, ratio=self.ratio
+            )
         return after
 
     def hold(self, slots: Sequence[Slot], flows: Mapping[str, Flow], now_s: float, dt_s: float) -> None:

@@ -63,6 +63,18 @@ def follow(slots: Iterable[Slot], sighted: Sighted, before: Sequence[Corners], n
                 break
 
 
+def note_passage(gone: Sequence[Slot], sighted: Sighted, keep_iou: float) -> None:
+    """Note through whose place somebody drives: what stood there is not there any more."""
+    if not sighted.boxes:
+        return
+    iou = overlaps(as_rows([slot.box for slot in gone]), sighted.rows)[1]
+    prior = sighted.prior.max(axis=0, initial=0.0)
+    # A box that has been nowhere before may be that of the vehicle itself, found again.
+    is_passed = np.any(iou[:, (prior > 0) & (prior < keep_iou)] >= keep_iou, axis=1)
+    for slot, passed in zip(gone, is_passed.tolist(), strict=True):
+        slot.drove_off |= passed and slot.followed_s == slot.seen_s
+
+
 def resumed(slot: Slot, old: Iterable[Slot], now_s: float, reach: Reach, *, vanished_s: float) -> Slot | None:
     """Return the old stay that a vehicle which has just come to a stand goes on with, if there is one.
 
@@ -78,7 +90,7 @@ def resumed(slot: Slot, old: Iterable[Slot], now_s: float, reach: Reach, *, vani
 
 
 def _goes_on(slot: Slot, old: Slot, now_s: float, vanished_s: float) -> bool:
-    if old.zone != slot.zone or old.drove_off or slot.start_s < old.seen_s:
+    if old.zone != slot.zone or old.drove_off or old.in_jam or slot.start_s < old.seen_s:
         return False
     if not _SIZES[0] <= (slot.box[3] - slot.box[1]) / max(old.box[3] - old.box[1], 1.0) <= _SIZES[1]:
         return False

@@ -13,10 +13,10 @@ import numpy as np
 from detectors.geometry import Bools, as_rows, footprint_shares, overlaps
 from detectors.jam import JamGate
 from detectors.likeness import is_alike, is_street
-from detectors.moves import Reach, follow, resumed, widths_m
+from detectors.moves import Reach, follow, note_passage, resumed, widths_m
 from detectors.quantity import Metres, Seconds, Share
 from detectors.sighted import Sighted
-from detectors.site import Place, Site
+from detectors.site import Site
 from detectors.slot import Ledger, Slot, candidate
 from detectors.tick import Tick
 from detectors.wants import Look, Wants
@@ -166,7 +166,7 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ) -> tuple[Ledger, list[Stay]]:
         """Return ledger and stays after a tick that shows something; ``slots`` are copies, ``dt_s`` may be counted."""
         gone = tuple(copy(slot) for slot in ledger.gone if tick.time_s - slot.seen_s <= self.shuffle_s)
-        before, places = ledger.before, site.of_type("no_parking")
+        before = ledger.before
         sighted = Sighted(
             tick, slots, before, classes=self.classes, confidence=self.keep_confidence, same_iou=self.same_iou
         )
@@ -175,15 +175,17 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         away = [slot for slot in slots if slot.stands and slot.hidden_s]
         if away or gone:
             follow((*away, *gone), sighted, before, tick.time_s, reach)
+        if gone:
+            note_passage(gone, sighted, self.keep_iou)
         if tick.steady is not None:
             self._take_opinion(slots, tick)
         flows = ledger.flows
         if not tick.regions:
-            flows = self._jam_gate.judged(flows, slots, sighted, places, tick.time_s)
+            flows = self._jam_gate.judged(flows, slots, sighted, site.of_type("no_parking"), tick.time_s)
         if flows:
             self._jam_gate.hold(slots, flows, tick.time_s, dt_s)
         standing, ended, stays = self._settle(slots, gone, tick, reach)
-        born = self._born(ledger, slots, sighted, places, tick) if len(standing) < _SLOTS_MAX else ()
+        born = self._born(ledger, slots, sighted, site, tick) if len(standing) < _SLOTS_MAX else ()
         seen, nobodys = sighted.seen_now(before)
         after = Ledger(
             time_s=tick.time_s,
@@ -294,8 +296,10 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         left = [slot for slot in slots if slot.stands and self._has_left(slot)]
         stays = [slot.stay(tick, has_left=True) for slot in left]
         old, ended = [*gone, *left], {slot.id for slot in left}
-        kept = [slot for slot in slots if (slot.id not in ended if slot.stands else self._is_settling(slot))]
-        for slot in [slot for slot in kept if not slot.stands and self._has_settled(slot, tick, reach)]:
+        kept = [
+            slot for slot in slots if (slot.id not in ended if slot.stands else self._is_settling(slot, tick, reach))
+        ]
+        for slot in [slot for slot in kept if not slot.stands and self._has_settled(slot, tick)]:
             slot.stand(tick.camera)
             slot.check_s = slot.start_s + self.check_first_s
             away = [each for each in kept if each.stands and each.hidden_s and each is not slot]
@@ -309,22 +313,23 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         stays += [slot.stay(tick) for slot in kept if slot.stands]
         return kept, tuple(old[-_GONE_MAX:]), stays
 
-    @staticmethod
-    def _is_settling(slot: Slot) -> bool:
-        return slot.visible_s + slot.owed_s >= slot.hidden_s and not slot.has_moved(_SETTLED_DRIFT)
-
-    def _has_settled(self, slot: Slot, tick: Tick, reach: Reach) -> bool:
-        """Say whether a candidate has stood for long enough, was seen for most of it, and may be a vehicle."""
-        if tick.time_s - slot.start_s < self.settle_s or slot.hidden_s or slot.owed_s:
+    def _is_settling(self, slot: Slot, tick: Tick, reach: Reach) -> bool:
+        """Say whether a candidate is seen and keeps its place; in metres where the road has been measured."""
+        if slot.visible_s + slot.owed_s < slot.hidden_s or slot.has_moved(_SETTLED_DRIFT):
             return False
-        if slot.visible_s < _SETTLED_SHARE * (slot.visible_s + slot.occluded_s):
-            return False
-        moved_m = reach.moved_m(slot.anchor, slot.box)
-        if moved_m is None or reach.ground is None:
+        if reach.ground is None or tick.time_s - slot.start_s < self.settle_s:
             return True
         x1, _, x2, y2 = slot.box
         noise_m = _NOISE_PX * reach.ground.metres_per_pixel(((x1 + x2) / 2, y2))
-        return moved_m <= self.settle_m + noise_m and min(widths_m(reach.ground, slot.box)) >= self.vehicle_min_m
+        # The mean of the boxes of a vehicle that rolls on lies half way back.
+        moved_m = min(2 * (reach.moved_m(slot.anchor, slot.box) or 0.0), reach.moved_m(slot.anchor, slot.last) or 0.0)
+        return moved_m <= self.settle_m + noise_m
+
+    def _has_settled(self, slot: Slot, tick: Tick) -> bool:
+        """Say whether a candidate that keeps its place has stood for long enough, and was seen for most of it."""
+        if tick.time_s - slot.start_s < self.settle_s or slot.hidden_s or slot.owed_s:
+            return False
+        return slot.visible_s >= _SETTLED_SHARE * (slot.visible_s + slot.occluded_s)
 
     def _looks_empty(self, slot: Slot) -> bool:
         return slot.hidden_s > 0 and slot.misses >= _MISSES_MIN and slot.doubt_s >= self.leave_s
@@ -341,15 +346,17 @@ class Parking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         ledger: Ledger,
         slots: list[Slot],
         sighted: Sighted,
-        places: tuple[Place, ...],
+        site: Site,
         tick: Tick,
     ) -> Iterator[Slot]:
         """Yield a candidate for every vehicle in a zone that no slot has claimed and that kept its place for a tick."""
-        prior = sighted.prior[: ledger.nobodys]
+        prior, places, ground = sighted.prior[: ledger.nobodys], site.of_type("no_parking"), site.ground
         fresh = [
             column
             for column in np.flatnonzero(prior.max(axis=0, initial=0.0) >= self.keep_iou).tolist()
-            if sighted.boxes[column].confidence >= self.birth_confidence and sighted.is_free(column)
+            if sighted.boxes[column].confidence >= self.birth_confidence
+            and sighted.is_free(column)
+            and (ground is None or min(widths_m(ground, sighted.corners[column])) >= self.vehicle_min_m)
         ]
         if not fresh or not places or ledger.time_s is None:
             return

@@ -24,12 +24,8 @@ def _raised(limit_s: float, path: Path) -> list[Raised]:
     return replay(path, camera, read_book(OWN_BOOK), Frames(fps=10, size=SIZE))
 
 
-@pytest.mark.parametrize(
-    ("limit_s", "recall_min", "precision_min", "duplicates_max"), [(30, 0.98, 0.98, 1), (60, 1.0, 1.0, 0)]
-)
-def test_nearly_every_stop_is_raised_once_and_on_time(
-    limit_s: float, recall_min: float, precision_min: float, duplicates_max: int
-) -> None:
+@pytest.mark.parametrize("limit_s", [30, 60])
+def test_every_stop_is_raised_once_and_on_time_and_nothing_else_is(limit_s: float) -> None:
     if "WAYSIDE_DATA" not in os.environ:
         pytest.skip("WAYSIDE_DATA does not name the folder of test recordings")
     folder = Path(os.environ["WAYSIDE_DATA"]) / "roadtrack"
@@ -37,6 +33,5 @@ def test_nearly_every_stop_is_raised_once_and_on_time(
         found = pool.map(partial(_raised, limit_s), sequences(folder / "det"), chunksize=8)
         raised = [event for events in found for event in events]
     result = score(folder, raised, limit_s)
-    assert result.recall_on_time >= recall_min, result
-    assert result.precision >= precision_min, result
-    assert result.duplicates <= duplicates_max, result
+    assert (result.on_time, result.late) == (result.due, 0), result
+    assert (result.false, result.duplicates) == (0, 0), result

@@ -4,57 +4,15 @@ from collections.abc import Iterable
 
 import msgspec
 
-from detectors.parking import Ledger, Parking
-from detectors.site import Place, Site
-from detectors.tick import Box, Tick
-from wire.stay import Stay
-
-SIZE = (640, 480)
-KERB = Place("kerb", ((0, 200), (640, 200), (640, 480), (0, 480)))
-CAR = Box(200, 250, 280, 310, "car", 0.8)
-BUS = Box(150, 220, 330, 380, "bus", 0.9)
-"""Nearer than the car, and before all of it."""
-
-
-class Street:
-    """Plays ticks into a detector and keeps what comes out."""
-
-    def __init__(self, *places: Place, parking: Parking | None = None) -> None:
-        self.parking = parking or Parking()
-        self.site = Site(places or (KERB,))
-        self.ledger = self.parking.first()
-        self.time_s = 0.0
-        self.stays: list[Stay] = []
-        self.left: list[Stay] = []
-
-    def tick(self, *boxes: Box, blind: str = "") -> list[Stay]:
-        time_ms = 1_700_000_000_000 + round(self.time_s * 1000)
-        tick = Tick(camera="cam-1", time_s=self.time_s, time_ms=time_ms, size=SIZE, boxes=boxes, blind=blind)
-        self.ledger, self.stays = self.parking.step(self.ledger, tick, self.site)
-        self.left += [stay for stay in self.stays if stay.has_left]
-        self.time_s += 0.5
-        return self.stays
-
-    def play(self, seconds: float, *boxes: Box, blind: str = "") -> list[Stay]:
-        for _ in range(round(seconds * 2)):
-            self.tick(*boxes, blind=blind)
-        return self.stays
-
-    def restart(self) -> None:
-        self.ledger = msgspec.msgpack.decode(msgspec.msgpack.encode(self.ledger), type=Ledger)
-
-    def only(self) -> Stay:
-        assert len(self.stays) == 1, self.stays
-        return self.stays[0]
-
-
-def _moved(box: Box, dx: float = 0, dy: float = 0) -> Box:
-    return msgspec.structs.replace(box, x1=box.x1 + dx, y1=box.y1 + dy, x2=box.x2 + dx, y2=box.y2 + dy)
+from detectors.parking import Parking
+from detectors.site import Place
+from detectors.tick import Box
+from tests.fixtures.kerb import BUS, CAR, KERB, Street, moved
 
 
 def _passing(ticks: int, speed: float = 60) -> Iterable[Box]:
     for number in range(ticks):
-        yield _moved(CAR, dx=-200 + speed * (number % 12))
+        yield moved(CAR, dx=-200 + speed * (number % 12))
 
 
 def test_a_car_stands_after_it_has_settled_and_its_clock_begins_where_it_stopped() -> None:
@@ -114,7 +72,7 @@ def test_what_is_left_of_a_car_behind_a_bonnet_still_counts_as_seen() -> None:
     bonnet = Box(235, 280, 400, 400, "car", 0.9)
     rest = Box(200, 250, 235, 305, "car", 0.5)
     for number in range(20):
-        street.tick(rest, _moved(bonnet, dx=number % 3))
+        street.tick(rest, moved(bonnet, dx=number % 3))
     stay = next(stay for stay in street.stays if stay.start_s == 0)
     assert (stay.unseen_s, stay.occluded_s) == (0.0, 0.0)
     assert tuple(round(each, 6) for each in stay.bbox) == (200, 250, 80, 60)
@@ -122,7 +80,7 @@ def test_what_is_left_of_a_car_behind_a_bonnet_still_counts_as_seen() -> None:
 
 def test_two_cars_nose_to_tail_are_two_stays_and_the_one_that_goes_does_not_take_the_other_with_it() -> None:
     street = Street()
-    behind = _moved(CAR, dx=74)
+    behind = moved(CAR, dx=74)
     street.play(20, CAR, behind)
     first, second = sorted(street.stays, key=lambda stay: stay.bbox[0])
     street.play(20, behind)
@@ -173,7 +131,7 @@ def test_a_car_that_creeps_away_has_left() -> None:
     street.play(20, CAR)
     first = street.only().id
     for number in range(120):
-        street.tick(_moved(CAR, dx=number * 1.5))
+        street.tick(moved(CAR, dx=number * 1.5))
     assert [stay.id for stay in street.left] == [first]
 
 
