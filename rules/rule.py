@@ -19,7 +19,7 @@ from wire.stall import Stall
 from wire.stay import Stay
 from wire.values import Label
 
-Still = Literal["arrival", "middle", "limit"]
+Still = Literal["arrival", "middle", "limit", "after"]
 Parameters = dict[str, float]
 
 _LIMIT = "limit_s"
@@ -73,7 +73,7 @@ class RuleFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     unless: str = "false"
     """The event does not start while this holds."""
     stills: dict[Still, Annotated[float, Meta(ge=0, le=1)]] = {}
-    """Which pictures are kept, and at which share of ``limit_s`` each is taken."""
+    """Which pictures are kept, and at which share of ``limit_s`` each is taken; 1 is when the event starts."""
     closeup: bool = False
     """Whether the best view of the thing alone is kept, over all of its stay."""
     clip: bool = False
@@ -146,7 +146,7 @@ class Rule:
                 raise self.document.error(key, f"a {self.file.watches} has a field of this name", "choose another name")
             if problem := outside(parameter, parameter.default):
                 raise self.document.error(f"{key}.default", problem)
-        if self.file.stills and _LIMIT not in self.file.parameters:
+        if _LIMIT not in self.file.parameters and any(share < 1 for share in self.file.stills.values()):
             raise self.document.error("stills", f"expected a parameter {_LIMIT!r}, over which they are spaced")
 
     def _check_trial(self, key: str, trial: Trial) -> None:

@@ -216,7 +216,7 @@ def _advance(known: Watched, setting: Setting, held: Holding, outcomes: list[Out
     last_s = known.captured_s[-1] if known.captured_s else -math.inf
     is_apart = held.dwell_s - last_s >= rule.spacing_s(parameters)
     due = tuple(rule.file.stills) if is_raised else rule.stills_due(held, parameters) if is_seen and is_apart else ()
-    fresh = tuple(role for role in due if role not in known.captured and (is_raised or role != "limit"))
+    fresh = tuple(role for role in due if role not in known.captured and (is_raised or rule.file.stills[role] < 1))
     outcomes += [Capture(event_id=known.event_id, held=held, role=role) for role in fresh]
     if is_seen and rule.file.closeup:
         outcomes.append(Crop(event_id=known.event_id, held=held))
