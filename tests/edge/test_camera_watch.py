@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import cast
 
 import msgspec
-import numpy as np
 import pytest
 
 from detectors.tick import Box
@@ -23,6 +22,7 @@ from edge.rule_files import read_book
 from edge.tick_log import read_ticks
 from edge.video import Frame
 from edge.watch import Watch
+from tests.fixtures.corrupted import street
 from wire.batch import Message, decode
 from wire.event import Event, Evidence
 from wire.health import CameraHealth
@@ -30,6 +30,7 @@ from wire.health import CameraHealth
 _HZ = 2
 _ENTERS_S, _LEAVES_S, _ENDS_S = 5.0, 30.0, 60.0
 _FRAMES = int(_ENDS_S * _HZ)
+_STREET = list(street(seconds=30, size=(320, 240)))
 _CAMERA = Camera(
     id="cam-1",
     source="street.mp4",
@@ -74,7 +75,7 @@ class _Feed:
             self.drained.set()
             await asyncio.Event().wait()
         number = self._numbers.pop(0)
-        return Frame(number / _HZ, 1_700_000_000_000 + number * 1000 // _HZ, np.zeros((240, 320, 3), np.uint8))
+        return Frame(number / _HZ, 1_700_000_000_000 + number * 1000 // _HZ, _STREET[number % len(_STREET)])
 
     async def clip(self, path: Path, start_s: float, end_s: float) -> Clip | None:
         if not self._has_clips:
