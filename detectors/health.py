@@ -26,6 +26,11 @@ _SHAKEN, _STEADY = 0.4, 0.15
 """Share of the last seconds' pictures that must have jumped back for a shaking camera, and may for a steady one; where
 each lies apart from all others by chance, it is two in three."""
 _USUAL_S = 600.0
+_COPIES_MAX_S, _COPIES_MARGIN = 15.0, 1.5
+"""Longest distance of key frames that is believed; how much longer than that copies must come to be a fault."""
+_STILL_S, _MOVES = 900.0, 5.0
+"""So long nothing has moved, by so many grey levels in any part of the picture: said, but no fault. Perhaps an encoder
+of constant rate draws a frozen picture again and again."""
 _NOTHING = 0.95
 """Share of the picture without any detail in which nothing at all can be seen."""
 _SHEET = 0.7
@@ -67,6 +72,10 @@ class HealthState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     jumps: tuple[float, float] = (0.0, 0.0)
     """Share of the last seconds' pictures that jumped back, far and a little: traffic that fills the picture goes one
     way, a shaking camera to and fro."""
+    copies_s: float = 0.0
+    """For how long every picture has been a copy of one of the last."""
+    usual_copies_s: float = 0.0
+    """The longest such run that ended by itself: as long as an encoder sends nothing new of a still street."""
     standings: dict[str, Standing] = {}
     """Of the signs that are found or in doubt."""
 
@@ -90,7 +99,7 @@ _FAULTS = {
     "shaking": ("shaking",),
 }
 """Worst first, with the signs that each is told by."""
-_NOTES = {"sways": "shaking", "glares": "over_exposed"}
+_NOTES = {"sways": "shaking", "glares": "over_exposed", "still": "frozen"}
 """With the fault that says more."""
 
 
@@ -111,8 +120,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How long it must have been over-exposed."""
     change_min: Annotated[float, Meta(ge=0, le=10, extra_json_schema={"unit": "1"})] = 0.35
     """Frozen: no part of the picture differs from one of the last by more grey levels. Sensor noise gives about 1."""
-    frozen_s: Seconds = 8.0
-    """How long pictures must have been copies."""
+    frozen_s: Seconds = 7.0
+    """How long pictures must have been copies; longer where an encoder is seen to copy between its key frames."""
     moved_share: Share = 0.02
     """Moved: the view's corners lie so far from the reference's, as a share of the picture's width."""
     moved_s: Seconds = 16.0
@@ -171,7 +180,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             # Another view has been accepted: what was held against the old one is no fault of the new.
             kept = {key: each for key, each in state.standings.items() if key not in _FAULTS["moved"]}
             state = msgspec.structs.replace(state, reference=view.reference, standings=kept)
-        state = _shaken(state, view, dt_s, self.shake_share)
+        state = _copied(_shaken(state, view, dt_s, self.shake_share), view, dt_s, self.change_min)
         standings = dict(state.standings)
         for sign, find_s, is_bad in self._signs(state, view):
             standing = _weighed(standings.get(sign, Standing()), is_bad, dt_s, find_s, self.clear_s)
@@ -198,17 +207,18 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             lost = None if view.lost is None else True
         yield "lost", self.lost_s, None if over and lost else lost
         yield "over_exposed", self.bright_s, over
-        yield (
-            "frozen",
-            self.frozen_s,
-            None if nothing or over or view.change is None else view.change <= self.change_min,
-        )
+        change = None if nothing or over else view.change
+        held_s = max(self.frozen_s, _COPIES_MARGIN * state.usual_copies_s)
+        yield "frozen", 0.0, None if change is None else state.copies_s >= held_s
+        yield "still", _STILL_S, None if change is None else change < _MOVES
         can_compare = not (nothing or over or shaken or lost)
         yield "moved", self.moved_s, turned if can_compare or turned is False else None
         yield "strange", self.strange_s, _strange(view) if can_compare else None
-        can_focus = can_compare and not turned and lost is not None
-        soft = _over(view.sharpness, self.sharpness_min, self.sharpness_min + 0.08)
-        yield "defocused", self.defocused_s, None if soft is None or not can_focus else not soft
+        # A bus is not the street out of focus.
+        can_focus = can_compare and not turned and (view.match is None or view.match >= _NOT_THERE)
+        sharpness, limit = view.sharpness, self.sharpness_min
+        soft = None if sharpness is None else _between(sharpness <= limit, sharpness > limit + 0.08)
+        yield "defocused", self.defocused_s, soft if can_focus else None
         yield "shaking", self.shaking_s, shaken
         yield "sways", self.shaking_s, _over(state.jumps[1], _SHAKEN, _STEADY)
         yield "glares", self.bright_s, _over(view.bright, usual + 0.15, usual + 0.1)
@@ -252,6 +262,16 @@ def _shaken(state: HealthState, view: View, dt_s: float, far: float) -> HealthSt
     jumped = [limit <= jump < _FARTHEST for limit in (far, _LITTLE)]
     jumps = tuple(round(old + share * (new - old), 4) for old, new in zip(state.jumps, jumped, strict=True))
     return msgspec.structs.replace(state, jumps=(jumps[0], jumps[1]), shift=view.shift)
+
+
+def _copied(state: HealthState, view: View, dt_s: float, change_min: float) -> HealthState:
+    """Follow how long pictures have been copies, and how long they are in a stream that goes on."""
+    if view.change is None or view.blank >= _NOTHING:
+        return state
+    if view.change <= change_min:
+        return msgspec.structs.replace(state, copies_s=round(state.copies_s + dt_s, 3))
+    run_s = state.copies_s if state.copies_s <= _COPIES_MAX_S else 0.0
+    return msgspec.structs.replace(state, copies_s=0.0, usual_copies_s=max(state.usual_copies_s, run_s))
 
 
 def _used_to(state: HealthState, view: View, dt_s: float) -> HealthState:

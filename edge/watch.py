@@ -66,6 +66,7 @@ class Watch:
         self.camera, self.book = camera, book
         gap_s = max(camera.parking.max_gap_s, _TICKS_A_GAP / camera.tick_hz)
         self._parking = msgspec.structs.replace(camera.parking, max_gap_s=gap_s)
+        self._stalls = msgspec.structs.replace(camera.stalls, max_gap_s=max(camera.stalls.max_gap_s, gap_s))
         self._health = msgspec.structs.replace(
             camera.health, gap_s=max(camera.health.gap_s, _TICKS_A_GAP / camera.tick_hz)
         )
@@ -89,7 +90,7 @@ class Watch:
         return WatchState(
             health=camera.health.first(),
             ledger=self._parking.first(),
-            stalls=camera.stalls.first(),
+            stalls=self._stalls.first(),
             spills=camera.spills.first(),
             book=BookState(),
             said={},
@@ -100,7 +101,7 @@ class Watch:
         camera = self.camera
         asked = (
             self._parking.wants(state.ledger),
-            camera.stalls.wants(state.stalls),
+            self._stalls.wants(state.stalls),
             camera.spills.wants(state.spills),
         )
         return Wants(
@@ -120,7 +121,7 @@ class Watch:
         if verdict.faults and not tick.blind:
             tick = msgspec.structs.replace(tick, blind=", ".join(verdict.faults))
         ledger, stays = self._parking.step(state.ledger, tick, self._site)
-        stall_ledger, stalls = self.camera.stalls.step(state.stalls, tick, self._site)
+        stall_ledger, stalls = self._stalls.step(state.stalls, tick, self._site)
         spill_ledger, spills = self.camera.spills.step(state.spills, tick, self._site)
         book, outcomes = self.book.step(state.book, [*stays, *stalls, *spills], self._settings)
         captures = [outcome for outcome in outcomes if isinstance(outcome, Capture | Crop)]

@@ -4,7 +4,7 @@ Edges are compared, not grey levels: where they lie outlasts cloud, dusk and a s
 not fit are features matched: ORB (Rublee et al., ICCV 2011), and a similarity that RANSAC finds in the matches.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -78,12 +78,17 @@ class Geometry:
             here, there, method=cv2.RANSAC, ransacReprojThreshold=_REPROJECTION_PX
         )
         share = round(float(np.mean(agrees)), 3) if turn is not None else 0.0
-        if turn is None or share < _INLIERS_SHARE_MIN or np.sum(agrees) < _INLIERS_MIN:
+        if turn is None or not _is_plausible(turn) or share < _INLIERS_SHARE_MIN or np.sum(agrees) < _INLIERS_MIN:
             return None, share
         height, width = fine.shape
         corners = np.array([(0, 0), (width, 0), (0, height), (width, height)], np.float64)
         gone = corners @ turn[:, :2].T + turn[:, 2] - corners
         return round(float(np.sqrt((gone**2).sum(axis=1).mean())) / width, 4), share
+
+
+def _is_plausible(turn: NDArray[Any]) -> bool:
+    """Tell whether a camera may be zoomed so far; chance agrees on views that shrink to a point."""
+    return 0.5 <= float(np.hypot(turn[0, 0], turn[1, 0])) <= 2.0
 
 
 def fine_grey(image: NDArray[np.uint8]) -> Grey:

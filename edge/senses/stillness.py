@@ -12,7 +12,7 @@ _WIDTH = 320
 _CELLS = (16, 9)
 _KEPT = 8
 """Four seconds at two a second: an encoder that is fed one picture repeats itself with each key frame."""
-_ALIVE = 3.0
+_ALIVE = 12.0
 """A cell that changed by so many grey levels has moved; no need to look further back."""
 
 

@@ -32,6 +32,8 @@ _FOLLOW_S, _CREEP_S = 120.0, 1_200.0
 """How quickly the memory follows: what is much as before; what is not quite."""
 _AS_BEFORE = (0.3, 0.8)
 """Lost at most, sharp at least: the picture is as before, but for daylight."""
+_NEARLY = (0.5, 0.65)
+"""The same, beyond which it looks like a fault."""
 
 
 class Texture(NamedTuple):
@@ -96,16 +98,18 @@ class TextureMemory:
         best = self._contrast >= max(_SEEN, float(np.quantile(self._contrast, 0.6)))
         # What has gone or has been covered says nothing of focus.
         best &= now.contrast >= np.maximum(_LOST * self._contrast, _SEEN)
-        if best.mean() < _JUDGED_MIN:
+        if best.mean() < _JUDGED_MIN / 2:
             return None
         ratio = now.steep[best] / now.contrast[best] * self._contrast[best] / np.maximum(self._steep[best], 0.05)
         return round(float(np.median(ratio)), 3)
 
-    def follow(self, now: Texture, dt_s: float, *, lost: float | None, sharpness: float | None) -> None:
+    def follow(
+        self, now: Texture, dt_s: float, *, lost: float | None, sharpness: float | None, is_street: bool
+    ) -> None:
         """Take over a little of a picture that is much as before, very little of one that is not quite, else none."""
         is_as_before = (lost or 0.0) < _AS_BEFORE[0] and (sharpness is None or sharpness > _AS_BEFORE[1])
-        if not is_as_before and ((lost or 0.0) > 0.5 or (sharpness or 1.0) < 0.65):
+        if not is_as_before and ((lost or 0.0) > _NEARLY[0] or (sharpness or 1.0) < _NEARLY[1]):
             return
-        share = np.float32(1 - math.exp(-dt_s / (_FOLLOW_S if is_as_before else _CREEP_S)))
+        share = np.float32(1 - math.exp(-dt_s / (_FOLLOW_S if is_as_before and is_street else _CREEP_S)))
         self._contrast += share * (now.contrast - self._contrast)
         self._steep += share * (now.steep - self._steep)

@@ -17,12 +17,14 @@ from edge.video import Frame, Image
 
 Grey = NDArray[np.uint8]
 
-_MIN_S = 0.4
+_MIN_S = 0.35
 """Pictures that come faster are not measured: a burst at 5 a second costs what 2 a second do."""
 _SHARPNESS_EVERY_S = 2.0
 _FIT_EVERY_S, _DOUBT_EVERY_S = 10.0, 4.0
 _SURE = 0.45
 """Correlation with the reference that leaves no doubt."""
+_RECOGNISED = 0.25
+"""Correlation from which on what is seen is the street, not a bus: the memory follows it sooner."""
 _DARK, _BRIGHT = 24, 250
 _GREYISH = 4.0
 """Mean colour, grey levels, below which a picture is taken for infrared."""
@@ -94,8 +96,8 @@ class ViewSense:
         self._lay_on_reference(fine, frame.time_s)
         view = View(
             luminance=round(light.luminance, 2),
-            dark=round(float((small < _DARK).mean()), 3),
-            bright=round(float((small >= _BRIGHT).mean()), 3),
+            dark=round(np.count_nonzero(small < _DARK) / small.size, 3),
+            bright=round(np.count_nonzero(small >= _BRIGHT) / small.size, 3),
             blank=blank_of(contrast),
             lost=lost,
             sharpness=self._sharpness,
@@ -147,7 +149,8 @@ class ViewSense:
         if self._memory is not None:
             texture = texture_of(small, fine)
             self._sharpness = self._memory.sharpness(texture)
-            self._memory.follow(texture, step_s, lost=lost, sharpness=self._sharpness)
+            is_street = self._fit is None or self._fit.match >= _RECOGNISED
+            self._memory.follow(texture, step_s, lost=lost, sharpness=self._sharpness, is_street=is_street)
 
     def _lay_on_reference(self, fine: Grey, time_s: float) -> None:
         is_sure = self._fit is None or self._fit.match >= _SURE

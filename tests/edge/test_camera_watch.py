@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import cast
 
 import msgspec
-import numpy as np
 import pytest
 
 from detectors.tick import Box, Tick
@@ -32,6 +31,7 @@ from edge.turns import Turns
 from edge.video import Frame
 from edge.vision import Passed
 from edge.watch import Watch
+from tests.fixtures.corrupted import street
 from wire.batch import Message, decode
 from wire.event import Event, Evidence
 from wire.health import CameraHealth
@@ -40,6 +40,7 @@ from wire.manifest import Envelope, Manifest
 _HZ = 2
 _ENTERS_S, _LEAVES_S, _ENDS_S = 5.0, 30.0, 60.0
 _FRAMES = int(_ENDS_S * _HZ)
+_STREET = list(street(seconds=30, size=(320, 240)))
 _CAMERA = Camera(
     id="cam-1",
     source="street.mp4",
@@ -111,7 +112,7 @@ class _Feed:
     def take(self) -> Lent:
         number = self._numbers.pop(0)
         self.time_s, self.time_ms = number / _HZ, 1_700_000_000_000 + number * 1000 // _HZ
-        image = np.random.default_rng(number).integers(90, 110, (240, 320, 3), np.uint8)  # a sensor has noise
+        image = _STREET[number % len(_STREET)].copy()
         image[50:80, 60:100] = image[50:80, 130:170] = 200  # cars, so that there is something to be sharp
         return Lent(Frame(self.time_s, self.time_ms, image), number)
 
