@@ -16,6 +16,7 @@ from detectors.tick import Box, Tick
 from detectors.wants import Corners
 from edge.rule_files import read_book
 from rules.rule_book import Book, BookState, Ended, Started
+from rules.setting import Terms
 from wire.stall import Stall
 
 SIZE = (640, 480)
@@ -40,7 +41,8 @@ class Street:
         self.left: list[Stall] = []
         book = read_book(Path("rules/book"))
         self.rules = {
-            place.id: book.settings(place.type, {"limit_s": 60.0}, source="", key="") for place in self.site.places
+            place.id: book.settings(place.type, Terms(parameters={"limit_s": 60.0}), source="", key="")
+            for place in self.site.places
         }
         self.book = BookState()
         self.events: list[tuple[str, float]] = []
