@@ -67,9 +67,8 @@ def test_what_the_lorry_loses_is_raised_once_in_time_and_where_it_lies(tick_hz: 
     assert raised.end_s is None
 
 
-@pytest.mark.parametrize("tick_hz", [2.0, 5.0])
-def test_shadow_and_a_wet_patch_behind_a_lorry_are_nothing(tick_hz: float) -> None:
-    assert in_scene("spill_shadow_wet_negative", tick_hz=tick_hz)[1] == []
+def test_shadow_and_a_wet_patch_behind_a_lorry_are_nothing() -> None:
+    assert in_scene("spill_shadow_wet_negative")[1] == []
 
 
 @pytest.mark.parametrize("name", ["parking_simple", "parking_occlusion", "parking_queue_negative"])

@@ -95,7 +95,7 @@ class Road:
         if grey is not None and trailing:
             clear = self._clear(boxes)
             for name, rear in trailing.items():
-                answers[name] = Surface(id=name, particles=self._fly(name, grey, clear, rear))
+                answers[name] = Surface(id=name, particles=int(self._fly(name, grey, clear, rear)))
         for want in wants:
             if is_fresh and want.after_s is not None:
                 answers[want.id] = self._compare(want, want.after_s)
