@@ -14,6 +14,8 @@ class Bright:
     """Finds the bounds of what is bright."""
 
     name = "bright"
+    is_stateless = True
+    input_size = None
 
     def detect(self, image: Image, time_s: float) -> Found:
         del time_s
