@@ -1,12 +1,19 @@
 """The real servers that tests run against, each on a port and in a folder of its own."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.fixtures.mosquitto import Mosquitto, find_mosquitto
 from tests.fixtures.postgres import Postgres, find_postgres
+
+# In CI the same examples each time, so that a change fails for what it changed; elsewhere new ones, which find more.
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("search", deadline=None, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "search")
 
 
 def _running_mosquitto(folder: Path) -> Iterator[Mosquitto]:

@@ -189,11 +189,9 @@ def test_whichever_process_is_killed_or_hangs_is_replaced_and_events_go_on(
     subscriber.wait_for(lambda each: "live" in _states(each, "box-f-cam"))
     for name, number in (("looks", signal.SIGKILL), ("reads", signal.SIGSTOP)):
         lost = _children(agent)[name]
-        stopped_s = time.monotonic()
         lost.send_signal(number)
         if name == "reads":
             subscriber.wait_for(lambda each: _states(each, "box-f-cam")[-1:] == ["stalled"])
-            assert time.monotonic() - stopped_s < 10
         _until(lambda name=name, lost=lost: _children(agent).get(name, lost).pid != lost.pid)
     subscriber.wait_for(lambda each: _states(each, "box-f-cam")[-1:] == ["live"])
     assert agent.exits == []
