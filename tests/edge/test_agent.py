@@ -1,3 +1,4 @@
+import contextlib
 import re
 import signal
 import socket
@@ -160,9 +161,10 @@ def _children(agent: AgentProcess) -> dict[str, psutil.Process]:
     """Return the agent's processes by what they do, told by the one library that the other does not load."""
     found = {}
     for process in psutil.Process(agent.pid).children():
-        if any("spawn_main" in word for word in process.cmdline()):
-            looks = any("cv2" in mapped.path for mapped in process.memory_maps())
-            found["looks" if looks else "reads"] = process
+        with contextlib.suppress(psutil.NoSuchProcess):  # a process may end while it is looked at
+            if any("spawn_main" in word for word in process.cmdline()):
+                looks = any("cv2" in mapped.path for mapped in process.memory_maps())
+                found["looks" if looks else "reads"] = process
     return found
 
 
