@@ -96,8 +96,8 @@ class ViewSense:
         self._lay_on_reference(fine, frame.time_s)
         view = View(
             luminance=round(light.luminance, 2),
-            dark=round(np.count_nonzero(small < _DARK) / small.size, 3),
-            bright=round(np.count_nonzero(small >= _BRIGHT) / small.size, 3),
+            dark=round(float(np.count_nonzero(small < _DARK)) / small.size, 3),
+            bright=round(float(np.count_nonzero(small >= _BRIGHT)) / small.size, 3),
             blank=blank_of(contrast),
             lost=lost,
             sharpness=self._sharpness,
