@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -124,6 +125,13 @@ def test_traffic_is_not_learnt(tmp_path: Path) -> None:
     _Eye(tmp_path / "c.jpg").look(STREET[:40])
     learnt = cv2.imread(str(tmp_path / "c.jpg")).astype(int)
     assert np.abs(learnt - np.median(np.stack(STREET), axis=0)).mean() < 4
+
+
+def test_what_is_measured_can_be_recorded() -> None:
+    eye = _Eye()
+    eye.look(STREET[:40])
+    assert eye.view is not None
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(eye.view), type=View) == eye.view
 
 
 def test_pictures_that_come_faster_than_needed_are_not_measured() -> None:
