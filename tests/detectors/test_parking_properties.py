@@ -12,6 +12,9 @@ from tests.fixtures.kerb import BUS, CAR, Street, moved
 PLACES = (CAR, moved(CAR, dx=90), moved(CAR, dx=200, dy=40))
 
 
+_HEARTBEAT_S = 10.0
+
+
 class Moment(msgspec.Struct, frozen=True):
     """What happens at one tick."""
 
@@ -90,7 +93,9 @@ def test_a_car_that_stands_is_one_stay_or_goes_on_with_its_own(moments: list[Mom
     first = street.only().id
     own = {first}
     for moment in moments:
-        _tick(street, moment, (CAR,))
+        # A street on which nothing moves is looked at every ten seconds all the same.
+        gap = min(moment.gap, _HEARTBEAT_S) if moment.watched else moment.gap
+        _tick(street, msgspec.structs.replace(moment, gap=gap), (CAR,))
         for stay in street.stays:
             if stay.resumes in own:
                 own.add(stay.id)
