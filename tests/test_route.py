@@ -108,7 +108,8 @@ def test_nothing_is_lost_and_nothing_twice_whoever_is_killed(
     def has_all() -> bool:
         evidence = rows(centre, tables.evidence)
         return (
-            len(rows(centre, tables.cases)) >= 2
+            # The street is played again and again: the same car at the same place within minutes is the same case.
+            sum(each.phase == "start" for each in rows(centre, tables.event)) >= 2
             and bool(evidence)
             and all(each.stored_ms for each in evidence)
             and any(case.is_complete for case in rows(centre, tables.cases))
