@@ -84,7 +84,7 @@ class Vision:
         """Start the process and wait until its models are open."""
         try:
             await self._begin()
-        except BaseException:
+        except BaseException:  # also when cancelled: no process may be left behind
             await self._end()
             raise
         return self

@@ -13,7 +13,7 @@ from rules.hours import Allowance, Hours
 from rules.rule import Rule
 from rules.rule_book import Book, BookState, Capture, Outcome, Started, failures
 from rules.setting import Terms
-from wire.stay import Stay
+from tests.fixtures.stays import STAY
 
 RULE = """\
 name: too-long
@@ -27,28 +27,6 @@ when: dwell_s >= limit_s
 stills: {arrival: 0, limit: 1}
 """
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-STAY = Stay(
-    id="018bcfe5-6800-7f70-85ab-33365204ce9b",
-    camera="cam-1",
-    zone="kerb",
-    time_s=0.0,
-    time_ms=0,
-    start_s=0.0,
-    start_ms=0,
-    dwell_s=0.0,
-    visible_s=0.0,
-    occluded_s=0.0,
-    blind_s=0.0,
-    visible_share=1.0,
-    unseen_s=0.0,
-    in_jam=False,
-    is_blind=False,
-    has_left=False,
-    label="car",
-    confidence=0.9,
-    bbox=(0.0, 0.0, 10.0, 10.0),
-    size=(640, 480),
-)
 
 
 def _play(terms: Terms, begins: datetime, seconds: int, *, label: str = "car", rule: str = RULE) -> list[Outcome]:

@@ -7,7 +7,7 @@ from config.document import ConfigError
 from rules.rule import Rule
 from rules.rule_book import Book, BookState, Capture, Crop, Ended, Outcome, Started, failures
 from rules.setting import Terms
-from wire.stay import Stay
+from tests.fixtures.stays import STAY
 
 GOOD = """\
 name: too-long
@@ -25,28 +25,6 @@ tests:
     series: [{time_s: 59, dwell_s: 59}, {time_s: 60, dwell_s: 60}]
     phases: [[60, start]]
 """
-STAY = Stay(
-    id="018bcfe5-6800-7f70-85ab-33365204ce9b",
-    camera="cam-1",
-    zone="kerb",
-    time_s=0.0,
-    time_ms=0,
-    start_s=0.0,
-    start_ms=0,
-    dwell_s=0.0,
-    visible_s=0.0,
-    occluded_s=0.0,
-    blind_s=0.0,
-    visible_share=1.0,
-    unseen_s=0.0,
-    in_jam=False,
-    is_blind=False,
-    has_left=False,
-    label="car",
-    confidence=0.9,
-    bbox=(0.0, 0.0, 10.0, 10.0),
-    size=(640, 480),
-)
 
 
 def _rule(text: str = GOOD) -> Rule:
