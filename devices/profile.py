@@ -6,10 +6,9 @@ import msgspec
 from msgspec import Meta
 
 from config.document import Document
-from wire.identifiers import Id
+from devices.header import Header, Property
 
 Byte = Annotated[int, Meta(ge=0, le=255)]
-Property = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$(?!\n)", max_length=64)]
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,16 +46,10 @@ class Vector(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Words that the error must hold."""
 
 
-class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Profile(Header, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One file under ``firmware_profiles/<vendor>/``."""
 
-    vendor: Id
-    model: Id
-    firmware: str
-    """Which releases it is for, as the vendor writes them; ``any`` if all speak alike."""
     protocol: Literal["lorawan"]
-    sources: Annotated[tuple[str, ...], Meta(min_length=1)]
-    """Where each fact is from: document and page, or repository, commit and path."""
     items: Annotated[tuple[Item, ...], Meta(min_length=1)]
     vectors: Annotated[tuple[Vector, ...], Meta(min_length=2)]
 

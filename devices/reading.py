@@ -1,6 +1,12 @@
 """Reading: one value that a device sent, before anybody says whose and when."""
 
+from typing import Literal
+
 import msgspec
+
+Quality = Literal["good", "stale", "suspect", "impossible"]
+"""``impossible``: outside of what the profile says can be; ``suspect``: the device itself doubts it, or it is stuck;
+``stale``: older than three of its periods."""
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -9,6 +15,9 @@ class Reading(msgspec.Struct, frozen=True):
     property: str
     result: float | bool | str
     unit: str = ""
+    feature: str = ""
+    """What of the device it is about, where it has several of a kind: an output, a phase, a DALI address."""
+    quality: Quality = "good"
 
 
 class DecodeError(ValueError):

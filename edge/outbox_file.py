@@ -96,12 +96,17 @@ def _make(connection: sqlite3.Connection, path: Path) -> None:
     if version > _SCHEMA_VERSION:
         raise Refusal(str(path), f"was written by a later version (schema {version})", "update Wayside")
     if version == _SCHEMA_VERSION:
+        _add_streams(connection)  # a stream may be younger than the file
         return
     for statement in _SCHEMA.split(";\n"):
         connection.execute(statement)
     connection.execute("INSERT INTO life (epoch) VALUES (?)", (secrets.token_hex(8),))
-    connection.executemany("INSERT INTO stream VALUES (?, 0, 0)", [(stream,) for stream in STREAMS])
+    _add_streams(connection)
     connection.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
+
+
+def _add_streams(connection: sqlite3.Connection) -> None:
+    connection.executemany("INSERT OR IGNORE INTO stream VALUES (?, 0, 0)", [(stream,) for stream in STREAMS])
 
 
 def _put_aside(path: Path) -> Path:

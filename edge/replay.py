@@ -110,13 +110,13 @@ def _take(event: Event, raised: dict[str, Raised], seconds: Sequence[tuple[int, 
     raised[event.id] = Raised(
         sequence=sequence,
         kind=event.kind,
-        camera=event.camera,
-        zone=event.zone,
+        camera=event.seen.camera,
+        zone=event.seen.zone,
         id=event.id,
         start_s=_second(seconds, event.start_ms),
         raise_s=_second(seconds, event.time_ms),
         end_s=None,
-        bbox=event.bbox,
+        bbox=event.seen.bbox,
         confidence=event.confidence,
     )
 

@@ -32,8 +32,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage
     agent: str
     kind: str
-    camera: str
-    zone: str
+    camera: str | None
+    zone: str | None
+    device: str | None
     rule: str
     label: str
     confidence: float
@@ -41,8 +42,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     opened_ms: int
     end_ms: int | None
     position: tuple[float, float] | None
-    bbox: BoxXywh
-    size: tuple[int, int]
+    bbox: BoxXywh | None
+    size: tuple[int, int] | None
+    urgent: bool
     expects: tuple[Role, ...]
     facts: dict[str, float | bool | str]
     clock: str
@@ -61,7 +63,8 @@ def step(known: Iterable[Case], agent: str, event: Event) -> tuple[Case, tuple[E
     """Return the case that ``event`` belongs to as it is afterwards, and what to write into its timeline.
 
     Args:
-        known: the cases that hold this event id or the one it resumes, and those of its camera that have not ended.
+        known: the cases that hold this event id or the one it resumes, and those of its camera or device that have
+            not ended.
         agent: who sent the event; an agent can change its own cases only.
         event: an end may come before its start, or without one.
     """
@@ -75,7 +78,7 @@ def step(known: Iterable[Case], agent: str, event: Event) -> tuple[Case, tuple[E
         if event.resumes in case.event_ids:
             return _resume(case, event)
         if event.phase == "start" and _is_open_for(case, event):
-            overlap = overlap_of(_in_shares(case.bbox, case.size), _in_shares(event.bbox, event.size))
+            overlap = _overlap(case, event)
             if overlap >= best:
                 same_place, best = case, overlap
     if same_place is None:
@@ -99,7 +102,18 @@ def overlap_of(one: BoxXywh, other: BoxXywh) -> float:
 
 def _is_open_for(case: Case, event: Event) -> bool:
     is_recent = event.time_ms - case.opened_ms <= _MERGE_MS
-    return case.end_ms is None and is_recent and (case.camera, case.kind) == (event.camera, event.kind)
+    return (
+        case.end_ms is None
+        and is_recent
+        and (case.camera, case.device, case.kind) == (event.camera, event.device, event.kind)
+    )
+
+
+def _overlap(case: Case, event: Event) -> float:
+    """Return how far case and event are in one place; a device is a place of its own."""
+    if case.bbox is None or case.size is None or event.bbox is None or event.size is None:
+        return float(case.device is not None and case.device == event.device)
+    return overlap_of(_in_shares(case.bbox, case.size), _in_shares(event.bbox, event.size))
 
 
 def _in_shares(box: BoxXywh, size: tuple[int, int]) -> BoxXywh:
@@ -117,6 +131,7 @@ def _open(agent: str, event: Event) -> tuple[Case, tuple[Entry, ...]]:
         kind=event.kind,
         camera=event.camera,
         zone=event.zone,
+        device=event.device,
         rule=event.rule,
         label=event.label,
         confidence=event.confidence,
@@ -126,6 +141,7 @@ def _open(agent: str, event: Event) -> tuple[Case, tuple[Entry, ...]]:
         position=event.position,
         bbox=event.bbox,
         size=event.size,
+        urgent=event.urgent,
         expects=event.expects,
         facts=event.facts,
         clock=event.clock,

@@ -22,7 +22,10 @@ from ingest.config import Centre
 from rules.rule import RuleFile
 from wayside.parameters import documents, filled
 from wire.batch import Batch
+from wire.command import Ack, Command, LampState, ScheduleOrder
+from wire.device import Device, Presence, Stranger
 from wire.event import Event, Evidence
+from wire.fix import Fix
 from wire.health import Health, Status
 from wire.loss import LossRecord
 from wire.observation import Observation
@@ -37,14 +40,22 @@ SCHEMAS: dict[str, type] = {
     "docs/schema/edge.json": Agent,
     "firmware_profiles/schema.json": Profile,
     "rules/schema.json": RuleFile,
+    "wire/schema/ack.json": Ack,
     "wire/schema/batch.json": Batch,
+    "wire/schema/command.json": Command,
+    "wire/schema/device.json": Device,
     "wire/schema/event.json": Event,
     "wire/schema/evidence.json": Evidence,
+    "wire/schema/fix.json": Fix,
     "wire/schema/health.json": Health,
+    "wire/schema/lamp.json": LampState,
     "wire/schema/loss.json": LossRecord,
     "wire/schema/observation.json": Observation,
+    "wire/schema/presence.json": Presence,
     "wire/schema/receipt.json": Receipt,
+    "wire/schema/schedule_order.json": ScheduleOrder,
     "wire/schema/status.json": Status,
+    "wire/schema/stranger.json": Stranger,
 }
 """Path in the tree, and what it is the schema of."""
 

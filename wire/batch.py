@@ -9,7 +9,10 @@ import msgspec
 import zstandard
 from msgspec import Meta
 
+from wire.command import Ack, LampState
+from wire.device import Device, Presence, Stranger
 from wire.event import Event, Evidence
+from wire.fix import Fix
 from wire.health import Health
 from wire.identifiers import Epoch, Id
 from wire.loss import LossRecord
@@ -17,7 +20,7 @@ from wire.observation import Observation
 from wire.streams import Stream
 from wire.values import Seq, TimeMs
 
-Message = Event | Evidence | Health | LossRecord | Observation
+Message = Event | Evidence | Ack | LampState | Device | Presence | Stranger | Health | LossRecord | Observation | Fix
 
 VERSION: Literal[1] = 1
 MESSAGES_MAX = 5_000

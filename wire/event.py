@@ -1,6 +1,6 @@
 """Event: a condition that starts and ends, and the evidence that belongs to it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -15,6 +15,15 @@ Role = Literal["arrival", "middle", "limit", "closeup", "before", "after", "clip
 MediaType = Literal["image/jpeg", "video/mp4", "application/json"]
 
 
+class Seen(NamedTuple):
+    """Where in a camera's picture something is."""
+
+    camera: str
+    zone: str
+    bbox: BoxXywh
+    size: tuple[int, int]
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="event", tag_field="type"):
     """One change in the life of a condition that a rule watches.
 
@@ -25,8 +34,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
     phase: Phase
     rule: Id
     kind: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{1,40}$(?!\n)")]
-    camera: Id
-    zone: Id
+    camera: Id | None = None
+    zone: Id | None = None
+    device: Id | None = None
+    """What raised it: a camera in one of its zones, or a device."""
     time_ms: TimeMs
     """When this phase was decided."""
     start_ms: TimeMs
@@ -35,11 +46,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
     """When it was last seen to hold; set in phase ``end``."""
     clock: ClockState
     trace_id: TraceId
-    bbox: BoxXywh
-    size: tuple[Pixels, Pixels]
+    bbox: BoxXywh | None = None
+    size: tuple[Pixels, Pixels] | None = None
     """Width and height of the frame that ``bbox`` is given in, pixels."""
     label: Label
-    confidence: Share
+    """What is there: a class of the camera's model, or the role of the device."""
+    confidence: Share = 1.0
+    urgent: bool = False
+    """Somebody may come to harm: an open manhole."""
     position: Position | None = None
     """WGS-84 latitude and longitude, degrees."""
     expects: Annotated[tuple[Role, ...], Meta(max_length=16)] = ()
@@ -48,6 +62,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
     """An event that had ended and goes on with this one: the vehicle came back, or moved by less than its length."""
     facts: Annotated[dict[Name, Real | bool | Text], Meta(max_length=64)] = {}
     """What an officer may ask for: visible, occluded and blind seconds, the limit, hashes of model and rules."""
+
+    @property
+    def seen(self) -> Seen:
+        """Where a camera saw it; raise ValueError for an event of a device."""
+        if self.camera is None or self.zone is None or self.bbox is None or self.size is None:
+            raise ValueError(f"event {self.id} is of no camera")
+        return Seen(self.camera, self.zone, self.bbox, self.size)
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="evidence", tag_field="type"):

@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-Stream = Literal["events", "health", "observations"]
+Stream = Literal["events", "acks", "health", "observations"]
 
 STREAMS: tuple[Stream, ...] = get_args(Stream)
 """Most important first: an outbox drains them in this order and sheds them in the reverse."""

@@ -39,6 +39,11 @@ def receipt_topic(agent: str) -> str:
     return f"wayside/down/{agent}/receipt"
 
 
+def command_topic(agent: str) -> str:
+    """Return where an agent listens for signed commands; nothing there is ever retained."""
+    return f"wayside/down/{agent}/command"
+
+
 def parse_up(topic: str) -> tuple[str, Channel]:
     """Return agent and channel of an upward topic; raise ValueError if it is none.
 

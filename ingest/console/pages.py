@@ -84,7 +84,7 @@ def case(request: Anyone, case_id: FromPath[int], *, originals: FromQuery[bool] 
         views=shown,
         pick=first_pick(shown),
         lines=timeline(found),
-        card=cards.get(found.camera),
+        card=cards.get(found.camera or ""),
         manifests=[(each, assess(each)) for each in manifests],
         is_operator=is_operator,
         originals=originals and is_operator,

@@ -11,6 +11,9 @@ from ingest.store.upsert import chunks, insert_into
 from rules.case import Case, Entry, step
 from wire.event import Event
 
+_Place = tuple[str, str | None, str | None, str]
+"""Agent, camera or device, kind: what cases may merge within."""
+
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
     """An event and who sent it."""
@@ -58,13 +61,13 @@ def take_events(
         return {}
     book = _open_book(connection, fresh, known)
     by_event = {event_id: filed for filed in book for event_id in filed.case.event_ids}
-    by_camera: dict[tuple[str, str, str], list[_Filed]] = {}
+    by_place: dict[_Place, list[_Filed]] = {}
     for filed in book:
-        by_camera.setdefault(_place_of(filed.case), []).append(filed)
+        by_place.setdefault(_place_of(filed.case), []).append(filed)
     placed: list[tuple[Received, _Filed]] = []
     for each in fresh:
         holder = by_event.get(each.event.id) or by_event.get(each.event.resumes or "")
-        here = by_camera.setdefault((each.agent, each.event.camera, each.event.kind), [])
+        here = by_place.setdefault((each.agent, each.event.camera, each.event.device, each.event.kind), [])
         candidates = [holder] if holder else here
         case, entries = step((filed.case for filed in candidates), each.agent, each.event)
         target = next((filed for filed in candidates if filed.case.merge_key == case.merge_key), None)
@@ -94,13 +97,15 @@ def _without_known(received: Sequence[Received], known: Sequence[Known]) -> list
 
 
 def _open_book(connection: sa.Connection, fresh: Sequence[Received], known: Sequence[Known]) -> list[_Filed]:
-    """Return the cases that hold one of these events, and those of their cameras that have not ended."""
+    """Return the cases that hold one of these events, and those of their cameras and devices that have not ended."""
     rows: dict[int, Any] = {}
     for some in chunks(sorted({each.case_id for each in known})):
         rows |= {row.id: row for row in connection.execute(sa.select(cases).where(cases.c.id.in_(some)))}
-    for few in chunks(sorted({each.event.camera for each in fresh if each.event.phase == "start"})):
-        query = sa.select(cases).where(cases.c.camera.in_(few), cases.c.end_ms.is_(None))
-        rows |= {row.id: row for row in connection.execute(query)}
+    for column in (cases.c.camera, cases.c.device):
+        names = {getattr(each.event, column.name) for each in fresh if each.event.phase == "start"}
+        for few in chunks(sorted(names - {None})):
+            query = sa.select(cases).where(column.in_(few), cases.c.end_ms.is_(None))
+            rows |= {row.id: row for row in connection.execute(query)}
     event_ids: dict[int, set[str]] = {}
     for some in chunks(rows):
         query = sa.select(event.c.id, event.c.case_id).where(event.c.case_id.in_(some))
@@ -115,12 +120,12 @@ def _case_of(row: Any, event_ids: frozenset[str]) -> Case:
     fields = {name: getattr(row, name) for name in Case.__struct_fields__ if name not in ("event_ids", "position")}
     position = None if row.latitude is None else (row.latitude, row.longitude)
     for name in ("bbox", "size", "expects"):
-        fields[name] = tuple(fields[name])
+        fields[name] = None if fields[name] is None else tuple(fields[name])
     return Case(event_ids=event_ids, position=position, **fields)
 
 
-def _place_of(case: Case) -> tuple[str, str, str]:
-    return case.agent, case.camera, case.kind
+def _place_of(case: Case) -> _Place:
+    return case.agent, case.camera, case.device, case.kind
 
 
 def _row_of(case: Case) -> dict[str, Any]:

@@ -36,8 +36,10 @@ class CaseSummary(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     stage: str
     agent: str
-    camera: str
-    zone: str
+    camera: str | None
+    zone: str | None
+    device: str | None
+    urgent: bool
     rule: str
     label: str
     confidence: float
@@ -89,8 +91,8 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True):
 class CaseDetail(CaseSummary, frozen=True, kw_only=True):
     """Everything the centre knows of a case."""
 
-    bbox: tuple[float, float, float, float]
-    size: tuple[int, int]
+    bbox: tuple[float, float, float, float] | None
+    size: tuple[int, int] | None
     expects: tuple[str, ...]
     facts: dict[str, Any]
     clock: str
@@ -170,7 +172,9 @@ def choices(engine: Engine) -> Choices:
     """Return the kinds, cameras and zones that cases are of."""
     with engine.connect() as connection:
         seen = connection.execute(select(cases.c.kind, cases.c.camera, cases.c.zone).distinct()).all()
-    kinds, cameras, zones = (tuple(sorted(set(column))) for column in zip(*seen, strict=True)) if seen else ((),) * 3
+    kinds, cameras, zones = (
+        (tuple(sorted(set(column) - {None})) for column in zip(*seen, strict=True)) if seen else ((),) * 3
+    )
     return Choices(kinds=kinds, cameras=cameras, zones=zones)
 
 

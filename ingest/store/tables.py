@@ -73,8 +73,9 @@ cases = Table(
     Column("kind", String(41), nullable=False),
     Column("stage", String(16), nullable=False),
     Column("agent", String(41), nullable=False),
-    Column("camera", String(41), nullable=False),
-    Column("zone", String(41), nullable=False),
+    Column("camera", String(41)),
+    Column("zone", String(41)),
+    Column("device", String(41)),  # what raised it, if it was no camera
     Column("rule", String(41), nullable=False),
     Column("label", String(41), nullable=False),
     Column("confidence", Float, nullable=False),
@@ -84,14 +85,16 @@ cases = Table(
     Column("end_ms", BigInteger),  # last seen, once it has left
     Column("latitude", Float),
     Column("longitude", Float),
-    Column("bbox", JSON, nullable=False),
-    Column("size", JSON, nullable=False),
+    Column("bbox", JSON(none_as_null=True)),
+    Column("size", JSON(none_as_null=True)),
+    Column("urgent", Boolean, nullable=False),
     Column("expects", JSON, nullable=False),
     Column("facts", JSON, nullable=False),
     Column("clock", String(8), nullable=False),
     Column("trace_id", String(32), nullable=False),
     Column("is_complete", Boolean, nullable=False),  # all expected evidence is here, hash checked
     Index("ix_cases_camera_kind_end", "camera", "kind", "end_ms"),
+    Index("ix_cases_device_kind_end", "device", "kind", "end_ms"),
     Index("ix_cases_opened_ms", "opened_ms"),
 )
 

@@ -9,7 +9,10 @@ import pytest
 
 from wayside.schema import SCHEMAS
 from wire.batch import Batch, decode, encode
+from wire.command import Ack, Command, LampState, ScheduleOrder
+from wire.device import Device, Presence, Stranger
 from wire.event import Event, Evidence
+from wire.fix import Fix
 from wire.health import Health, Status
 from wire.loss import LossRecord
 from wire.observation import Observation
@@ -18,6 +21,14 @@ from wire.receipt import Receipt
 GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parent.parent.parent
 KINDS: dict[str, Any] = {
+    "ack": Ack,
+    "command": Command,
+    "device": Device,
+    "fix": Fix,
+    "lamp": LampState,
+    "presence": Presence,
+    "schedule_order": ScheduleOrder,
+    "stranger": Stranger,
     "batch": Batch,
     "event": Event,
     "evidence": Evidence,
