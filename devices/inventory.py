@@ -29,7 +29,7 @@ class DeviceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """``<vendor>/<model>``; none for vehicles of a JT/T 808 link."""
     link: Id
     address: str
-    """As the link knows it: a DevEUI, a terminal's number, a unit of a bus (``12``, or ``12/3`` for its third output)."""
+    """As the link knows it: a DevEUI, a terminal's number, a unit of a bus (``12``; ``12/3`` is its third output)."""
     position: Position | None = None
     """WGS-84 latitude and longitude, degrees."""
     area: Label = ""
