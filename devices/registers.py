@@ -100,12 +100,18 @@ class RegisterProfile(
 
     def blocks(self, features: frozenset[str] | None = None, poll: int = 0) -> list[Block]:
         """Return what the n-th poll has to read to know these features, or all of them."""
-        wanted = [
-            cell
-            for cell in self._cells
-            if poll % cell.register.every == 0 and (features is None or cell.feature in features)
-        ]
-        return blocks_of(wanted, gap_max=self.read_gap, size_max=self.read_max)
+        key = features, tuple(every for every in self._paces if poll % every == 0)
+        blocks = self._asked.get(key)
+        if blocks is None:
+            cells = [
+                cell
+                for cell in self._cells
+                if cell.register.every in key[1] and (features is None or cell.feature in features)
+            ]
+            blocks = blocks_of(cells, gap_max=self.read_gap, size_max=self.read_max)
+            if len(self._asked) < _PLANS_MAX:
+                self._asked[key] = blocks
+        return blocks
 
     def readings(self, function: int, address: int, values: Sequence[int]) -> Decoded:
         """Return what one block of coils or registers says.
@@ -198,6 +204,14 @@ class RegisterProfile(
     @cached_property
     def _warnings(self) -> frozenset[str]:
         return frozenset(str(register.property) for register in self.registers if register.warning)
+
+    @cached_property
+    def _paces(self) -> list[int]:
+        return sorted({cell.register.every for cell in self._cells})
+
+    @cached_property
+    def _asked(self) -> dict[tuple[frozenset[str] | None, tuple[int, ...]], list[Block]]:
+        return {}
 
     @cached_property
     def _plans(self) -> dict[Block, list[Cell]]:

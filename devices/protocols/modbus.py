@@ -141,8 +141,8 @@ def rtu_frame(unit: int, pdu: bytes) -> bytes:
     return frame + crc(frame)
 
 
-def rtu_answer(buffer: bytes, unit: int, request: bytes) -> bytes | None:
-    """Return the answer to ``request`` out of what came since it was sent, or none if it is not there (yet).
+def rtu_answer(buffer: bytes, unit: int, request: bytes) -> tuple[bytes, int] | None:
+    """Return the answer to ``request`` out of what came since it was sent, and where it ends; or none.
 
     Its place is searched for: a line that turns round gives a stray byte before it. An answer of another unit, of
     another function or of another length is not one.
@@ -155,7 +155,7 @@ def rtu_answer(buffer: bytes, unit: int, request: bytes) -> bytes | None:
         while at >= 0 and at + length <= len(buffer):
             frame = buffer[at : at + length]
             if crc(frame[:-2]) == frame[-2:]:
-                return frame[1:-2]
+                return frame[1:-2], at + length
             at = buffer.find(head, at + 1)
     return None
 
