@@ -48,19 +48,11 @@ class Rota:
         self._hurried: dict[int, None] = {}
 
     def next(self, now_s: float) -> int | None:
-        """Return the unit to be asked now, or none."""
-        for unit in self._hurried:
-            if self._turns[unit].not_before_s <= now_s:
-                return unit
-        live = [(turn.due_s, unit) for unit, turn in self._turns.items() if not turn.failures]
-        due_s, unit = min(live, default=(float("inf"), 0))
-        if due_s <= now_s:
-            return unit
-        silent = [(turn.not_before_s, unit) for unit, turn in self._turns.items() if turn.failures]
-        not_before_s, unit = min(silent, default=(float("inf"), 0))
-        if not_before_s <= now_s and (self._credit(now_s) >= 0 or due_s > now_s + self._timeout_s):
-            return unit
-        return None
+        """Return the unit to be asked now, or none; its turn begins."""
+        unit = self._choose(now_s)
+        if unit is not None:
+            self._hurried.pop(unit, None)
+        return unit
 
     def wait_s(self, now_s: float) -> float:
         """Return for how long nobody is to be asked, if nothing happens until then."""
@@ -101,12 +93,11 @@ class Rota:
     def done(self, unit: int, *, is_heard: bool, now_s: float, took_s: float, is_whole: bool = True) -> None:
         """Note how a unit's turn ended; one that was not whole does not stand for its next poll."""
         turn = self._turns[unit]
-        self._hurried.pop(unit, None)
         if not is_heard or turn.failures:
             self._credit(now_s)
             self._credit_s -= took_s
         if not is_heard:
-            pause_s = max(1.0, 2 * self._timeout_s) * 2.0 ** min(turn.failures, 10)
+            pause_s = max(self._quiet_s, 2 * self._timeout_s) * 2.0 ** min(turn.failures, 10)
             turn.failures += 1
             turn.not_before_s = now_s + min(pause_s, PAUSE_MAX_S)
             turn.quiet_until_s = now_s + self._quiet_s
@@ -119,6 +110,20 @@ class Rota:
         turn.due_s += self._period_s
         if turn.due_s <= now_s:
             turn.due_s = now_s + self._period_s if turn.due_s <= now_s - self._period_s else now_s
+
+    def _choose(self, now_s: float) -> int | None:
+        for unit in self._hurried:
+            if self._turns[unit].not_before_s <= now_s:
+                return unit
+        live = [(turn.due_s, unit) for unit, turn in self._turns.items() if not turn.failures]
+        due_s, unit = min(live, default=(float("inf"), 0))
+        if due_s <= now_s:
+            return unit
+        silent = [(turn.not_before_s, unit) for unit, turn in self._turns.items() if turn.failures]
+        not_before_s, unit = min(silent, default=(float("inf"), 0))
+        if not_before_s <= now_s and (self._credit(now_s) >= 0 or due_s > now_s + self._timeout_s):
+            return unit
+        return None
 
     def _credit(self, now_s: float) -> float:
         self._credit_s = min(self._credit_s + SHARE * (now_s - self._credited_s), 0.0)

@@ -30,6 +30,7 @@ from edge.links.modbus_rota import QUIET_S
 _CONNECT_S = 5.0
 _SILENT_MAX = 4
 """So many requests without one byte of an answer: the connection may be half open, and is made anew."""
+_GIVEN_UP_MAX = 64
 _GAP_S = 0.002
 """How long a serial line has to be quiet to be free, at the least; more at low speeds."""
 _FRAME_BITS = 3.5 * 11
@@ -173,8 +174,9 @@ class TcpWire(Wire):
         self._host, self._port = host, port
         self._frames = TcpFrames()
         self._transaction = 0
-        self._owed: dict[int, int] = {}
-        """Requests that were given up, and may yet be answered, with their units."""
+        self._given_up: dict[int, int] = {}
+        """The last requests that were given up, and may yet be answered, with their units."""
+        self._is_behind = False
 
     async def open(self) -> None:
         """Connect; raise LostError that says why not."""
@@ -183,7 +185,7 @@ class TcpWire(Wire):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin anew: what was sent over an older connection is owed no more."""
         super().connection_made(transport)
-        self._frames, self._owed = TcpFrames(), {}
+        self._frames, self._given_up, self._is_behind = TcpFrames(), {}, False
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
@@ -196,11 +198,10 @@ class TcpWire(Wire):
             return
         for transaction, unit, answer in frames:
             if self._waiting is not None and transaction == self._transaction and unit == self._unit:
-                # Whoever answers in turn has no older ones in hand.
-                self._owed.clear()
+                self._is_behind = False
                 self._settle(unit, answer)
-            elif transaction in self._owed:
-                self._count(self._owed.pop(transaction), "late")
+            elif transaction in self._given_up:
+                self._count(self._given_up.pop(transaction), "late")
             else:
                 self._count(self._unit, "foreign")
 
@@ -211,11 +212,13 @@ class TcpWire(Wire):
     @property
     def _is_owed(self) -> bool:
         # A gateway to a serial bus may still be busy with the one that was given up.
-        return bool(self._owed)
+        return self._is_behind
 
     async def _after_silence(self, timeout_s: float) -> None:  # noqa: ARG002  # the number of a request is enough
-        self._owed.clear()
-        self._owed[self._transaction] = self._unit
+        self._is_behind = True
+        self._given_up[self._transaction] = self._unit
+        if len(self._given_up) > _GIVEN_UP_MAX:
+            del self._given_up[next(iter(self._given_up))]
         if self._frames.is_cut:
             self._count(self._unit, "garbled")
             self.close("a frame began and did not end")
