@@ -52,19 +52,39 @@ def _shift(latitude: float, longitude: float) -> tuple[float, float]:
     x, y = longitude - 105.0, latitude - 35.0
     root = 0.1 * math.sqrt(abs(x))
     waves = 20.0 * math.sin(6.0 * math.pi * x) + 20.0 * math.sin(2.0 * math.pi * x)
-    north_m = -100.0 + 2.0 * x + 3.0 * y + 0.2 * y * y + 0.1 * x * y + 2.0 * root + 2.0 / 3.0 * (
-        waves
-        + 20.0 * math.sin(math.pi * y)
-        + 40.0 * math.sin(math.pi * y / 3.0)
-        + 160.0 * math.sin(math.pi * y / 12.0)
-        + 320.0 * math.sin(math.pi * y / 30.0)
+    north_m = (
+        -100.0
+        + 2.0 * x
+        + 3.0 * y
+        + 0.2 * y * y
+        + 0.1 * x * y
+        + 2.0 * root
+        + 2.0
+        / 3.0
+        * (
+            waves
+            + 20.0 * math.sin(math.pi * y)
+            + 40.0 * math.sin(math.pi * y / 3.0)
+            + 160.0 * math.sin(math.pi * y / 12.0)
+            + 320.0 * math.sin(math.pi * y / 30.0)
+        )
     )
-    east_m = 300.0 + x + 2.0 * y + 0.1 * x * x + 0.1 * x * y + root + 2.0 / 3.0 * (
-        waves
-        + 20.0 * math.sin(math.pi * x)
-        + 40.0 * math.sin(math.pi * x / 3.0)
-        + 150.0 * math.sin(math.pi * x / 12.0)
-        + 300.0 * math.sin(math.pi * x / 30.0)
+    east_m = (
+        300.0
+        + x
+        + 2.0 * y
+        + 0.1 * x * x
+        + 0.1 * x * y
+        + root
+        + 2.0
+        / 3.0
+        * (
+            waves
+            + 20.0 * math.sin(math.pi * x)
+            + 40.0 * math.sin(math.pi * x / 3.0)
+            + 150.0 * math.sin(math.pi * x / 12.0)
+            + 300.0 * math.sin(math.pi * x / 30.0)
+        )
     )
     radians = math.radians(latitude)
     squared = 1.0 - _ECCENTRICITY_2 * math.sin(radians) ** 2

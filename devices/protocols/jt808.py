@@ -64,13 +64,13 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Framer:
-    """Cuts a stream into frames, however it was split; holds one unfinished frame of bounded length and no more.
+    r"""Cuts a stream into frames, however it was split; holds one unfinished frame of bounded length and no more.
 
     What stands between two delimiters is given, unescaped, whether it is a good frame or not: so after any rubbish the
     next frame is read again. What stands before the first delimiter, and what is too long for a frame, is skipped.
 
     >>> Framer().feed(bytes.fromhex("2424 7e307d02087d01557e"))
-    [b'0~\\x08}U']
+    [b'0~\x08}U']
     """
 
     __slots__ = ("_is_long", "_is_open", "_rest", "skipped_bytes")

@@ -30,8 +30,8 @@ ALARMS = {
     30: "rollover",
     31: "illegal_door",
 }
-"""As all three editions of the standard have them. The bits 12 to 17 mean something else in each of them, and a header of
-2011 looks like one of 2013: they are called by number."""
+"""As all three editions of the standard have them. The bits 12 to 17 mean something else in each of them, and a header
+of 2011 looks like one of 2013: they are called by number."""
 
 ACC_BIT, POSITIONED_BIT, SOUTH_BIT, WEST_BIT = 1, 2, 4, 8
 STATUSES = {

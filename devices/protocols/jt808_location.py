@@ -1,11 +1,11 @@
 """JT/T 808 locations: the body of 0200, of 0201 and of each entry of a batch, 0704.
 
-Fields as in JT/T 808-2013, 8.18 and 8.49. A list of items whose lengths are wrong costs the rest of the list, never the fix:
-terminals send such ones (https://github.com/traccar/traccar/issues/5331).
+Fields as in JT/T 808-2013, 8.18 and 8.49. A list of items whose lengths are wrong costs the rest of the list,
+never the fix: terminals send such ones (https://github.com/traccar/traccar/issues/5331).
 """
 
 import calendar
-import datetime
+import datetime as dt
 import struct
 from functools import lru_cache
 
@@ -23,7 +23,7 @@ HARMLESS = frozenset({"not_positioned_but_nonzero_coordinates", "terminal_id_not
 _FIXED_TAIL_BYTES = 18
 _UNREADABLE_MAX = 8
 _BEIJING_S = 8 * 3_600
-_EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
+_EPOCH_DAY = dt.date(1970, 1, 1).toordinal()
 _FIXED = struct.Struct(">IIIIhHH3sBBB")
 _BCD = tuple((byte >> 4) * 10 + (byte & 15) if byte >> 4 < 10 and byte & 15 < 10 else -1 for byte in range(256))
 _NEVER_S = -1_000_000
@@ -200,4 +200,4 @@ def bcd_time(time_ms: int) -> str:
 
 @lru_cache(maxsize=64)
 def _date(days: int) -> str:
-    return datetime.date.fromordinal(_EPOCH_DAY + days).strftime("%y%m%d")
+    return dt.date.fromordinal(_EPOCH_DAY + days).strftime("%y%m%d")

@@ -1,10 +1,10 @@
 """JT/T 808 messages: what a terminal says besides where it is, and what it is answered.
 
-Bodies as in JT/T 808-2011, -2013 and -2019, chapter 8. Four that vendors added, 0701, 1300, 6006 and 0900 of any kind, hold
-a text or bytes that nobody here has to understand.
+Bodies as in JT/T 808-2011, -2013 and -2019, chapter 8. Four that vendors added or filled, 0701, 0900, 1300 and
+6006, hold a text or bytes that nobody here has to understand.
 """
 
-import datetime
+import datetime as dt
 import struct
 from collections.abc import Callable
 
@@ -182,7 +182,7 @@ def register_reply(serial: int, result: int, code: str = "") -> bytes:
 
 def time_reply(message: int, time_ms: int) -> tuple[int, bytes]:
     """Return message and body that answer a terminal which asks for the time; all of it is UTC."""
-    now = datetime.datetime.fromtimestamp(time_ms / 1_000, datetime.UTC)
+    now = dt.datetime.fromtimestamp(time_ms / 1_000, dt.UTC)
     if message == TIME_ASKED:
         return TIME_REPLY, bytes.fromhex(now.strftime("%y%m%d%H%M%S"))
     fields = (now.year, now.month, now.day, now.hour, now.minute, now.second, DONE)

@@ -54,8 +54,6 @@ def step(waiting: Waiting, frame: Frame, now_s: float) -> tuple[Waiting, Whole |
     The parts of a message have serial numbers without a gap (JT/T 808-2013, 7.12), so the first one's number names it.
     A part that comes again changes nothing; if it says something else than before, one of them is wrong, and both go.
     """
-    if not 1 <= frame.index <= frame.total or frame.total > PARTS_MAX:
-        return waiting, _spoiled((frame,), "part_number_wrong")
     first_serial = (frame.serial - frame.index + 1) & 0xFFFF
     found = next((p for p in waiting.begun if (p.message, p.first_serial) == (frame.message, first_serial)), None)
     others = tuple(parts for parts in waiting.begun if parts is not found)
@@ -64,12 +62,10 @@ def step(waiting: Waiting, frame: Frame, now_s: float) -> tuple[Waiting, Whole |
             return waiting, _spoiled((frame,), "too_many_parts_waiting")
         found = Parts(message=frame.message, total=frame.total, first_serial=first_serial, begun_s=now_s, frames=())
     same = next((known for known in found.frames if known.index == frame.index), None)
-    if found.total != frame.total or (same is not None and same.body != frame.body):
-        return Waiting(begun=others), _spoiled((*found.frames, frame), "parts_disagree")
+    if fault := _fault(waiting, found, frame, same):
+        return Waiting(begun=others), _spoiled((*found.frames, frame), fault)
     if same is not None:
         return waiting, None
-    if waiting.size_bytes + len(frame.body) > BYTES_MAX:
-        return Waiting(begun=others), _spoiled((*found.frames, frame), "parts_too_long")
     frames = (*found.frames, frame)
     if len(frames) == found.total:
         return Waiting(begun=others), _whole(frames)
@@ -83,6 +79,16 @@ def expire(waiting: Waiting, now_s: float, *, after_s: float) -> tuple[Waiting, 
         return waiting, ()
     left = tuple(parts for parts in waiting.begun if parts not in late)
     return Waiting(begun=left), tuple(_spoiled(parts.frames, "parts_missing") for parts in late)
+
+
+def _fault(waiting: Waiting, found: Parts, frame: Frame, same: Frame | None) -> str:
+    if not 1 <= frame.index <= frame.total or frame.total > PARTS_MAX:
+        return "part_number_wrong"
+    if found.total != frame.total or (same is not None and same.body != frame.body):
+        return "parts_disagree"
+    if same is None and waiting.size_bytes + len(frame.body) > BYTES_MAX:
+        return "parts_too_long"
+    return ""
 
 
 def _whole(frames: tuple[Frame, ...]) -> Whole:

@@ -52,23 +52,32 @@ def reports_of(frame: Frame, dialect: Dialect, *, link: str, received_ms: int) -
     faults = frame.faults and tuple(fault for fault in frame.faults if fault not in HARMLESS)
     if frame.encryption:
         raise DecodeError(2, f"the body is encrypted, kind {frame.encryption}: nothing can be read of it")
-    if frame.message == LOCATION:
-        return (_located(frame.terminal, read_location(frame.body), dialect, link, received_ms, faults, is_late=False),)
-    if frame.message == LOCATION_ASKED:
-        location = read_location(frame.body[2:])
-        return (_located(frame.terminal, location, dialect, link, received_ms, faults, is_late=False),)
+    if frame.message in (LOCATION, LOCATION_ASKED):
+        location = read_location(frame.body if frame.message == LOCATION else frame.body[2:])
+        return (
+            _located(
+                frame.terminal, location, dialect, link=link, received_ms=received_ms, faults=faults, is_late=False
+            ),
+        )  # fmt: skip
     if frame.message == BATCH:
-        batch = read_batch(frame.body)
-        # Faults of the locations stand in their own reports.
-        own = tuple(fault for fault in batch.faults if ":" not in fault or fault.endswith(":location_cut_off"))
-        found = [
-            _located(frame.terminal, location, dialect, link, received_ms, (), is_late=batch.kind == LATE)
-            for location in batch.locations
-        ]
-        if not found:
-            return (_heard(frame, link, received_ms, (*faults, *own)),)
-        return (msgspec.structs.replace(found[0], faults=(*faults, *own, *found[0].faults)), *found[1:])
+        return _batch(frame, dialect, link=link, received_ms=received_ms, faults=faults)
     return (_heard(frame, link, received_ms, faults, read_facts(frame.message, frame.body, frame.version)),)
+
+
+def _batch(
+    frame: Frame, dialect: Dialect, *, link: str, received_ms: int, faults: tuple[str, ...]
+) -> tuple[Report, ...]:
+    batch = read_batch(frame.body)
+    # Faults of a location that could be read stand in its own report.
+    own = tuple(fault for fault in batch.faults if ":" not in fault or fault.endswith(":location_cut_off"))
+    is_late = batch.kind == LATE
+    found = [
+        _located(frame.terminal, location, dialect, link=link, received_ms=received_ms, faults=(), is_late=is_late)
+        for location in batch.locations
+    ]
+    if not found:
+        return (_heard(frame, link, received_ms, (*faults, *own)),)
+    return (msgspec.structs.replace(found[0], faults=(*faults, *own, *found[0].faults)), *found[1:])
 
 
 def _heard(
@@ -88,13 +97,12 @@ def _located(
     terminal: str,
     location: Location,
     dialect: Dialect,
+    *,
     link: str,
     received_ms: int,
     faults: tuple[str, ...],
-    *,
     is_late: bool,
 ) -> Report:
-    status = location.status
     if location.faults:
         faults = (*faults, *(fault for fault in location.faults if fault not in HARMLESS))
     time_ms = location.time_ms
@@ -178,7 +186,7 @@ _Take = Callable[[bytes, list[Reading], dict[str, float | bool | str]], None]
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
 _TWO_U16 = struct.Struct(">HH")
-_IGNITION_ON, _IGNITION_OFF = Reading("ignition", True), Reading("ignition", False)  # noqa: FBT003
+_IGNITION_ON, _IGNITION_OFF = Reading("ignition", True), Reading("ignition", False)
 # What is one byte is made once for each value: these two stand in nearly every report.
 _SIGNALS = tuple(Reading("signal", value) for value in range(256))
 _SATELLITES = tuple(Reading("satellites", value) for value in range(256))
@@ -215,5 +223,5 @@ _KNOWN: dict[int, _Take] = {
     0x2A02: _word("io_bits"),
     0x2B04: _analog,
 }
-"""By id and length: one of another length than the standard's is kept as it came. The three that nearly every report has
-are taken in the loop itself."""
+"""By id and length: one of another length than the standard's is kept as it came. The three that nearly every report
+has are taken in the loop itself."""

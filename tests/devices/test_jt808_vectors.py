@@ -20,7 +20,8 @@ from wayside.jt808 import described, jt808_app
 
 # What the files say of where a frame is from, not of what it holds.
 OF_THE_FILE = {
-    "source_form", "unescaped_hex", "wire_hex", "delimiter", "vendor_message", "id", "source_line", "source_hex", "upstream",
+    "source_form", "unescaped_hex", "wire_hex", "delimiter", "vendor_message", "id", "source_line",
+    "source_hex", "upstream",
 }  # fmt: skip
 NOW_MS = 1_795_000_000_000
 
@@ -138,7 +139,10 @@ BATCH_2019 = (
     "7e0704402d0100000866496077582164881d0001000028000000000000000701a00192091f2a4700160000000226050916422701040000258230010031"
     "010e507e"
 )
-NOT_POSITIONED = "7e0200002c00160128561400020000000000040001005de1f7065c6cef00000000000017011710044201040000a9002a02000030011b3101030c7e"
+NOT_POSITIONED = (
+    "7e0200002c00160128561400020000000000040001005de1f7065c6cef00000000000017011710044201040000a9002a0200003001"
+    "1b3101030c7e"
+)
 
 
 def test_a_position_is_read_with_its_appended_items() -> None:
