@@ -27,7 +27,7 @@ _SHORT_SERIAL = frozenset({0x5501, 0x5502})
 """Messages of one vendor whose serial number has one byte."""
 _VERSION_BIT, _PARTS_BIT, _RESERVED_BIT = 0x4000, 0x2000, 0x8000
 # XOR of all bytes by folding one large number is three times as fast as a loop over them.
-_FOLDS = tuple(tuple(8 << step for step in reversed(range(bits))) for bits in range(13))
+_FOLDS = tuple(tuple(8 << step for step in reversed(range(bits))) for bits in range(32))
 _NUMBERS_OF_FAULT = re.compile(r"^item\d+:|_declared_.*|_(nonzero_)?[0-9].*")
 
 
