@@ -203,8 +203,8 @@ def test_every_item_of_the_standard_is_read() -> None:
     report = located(
         items=(
             (0x01, b"\x00\x00\x00\x64"), (0x02, b"\x00\xff"), (0x03, b"\x01\x90"), (0x04, b"\x00\x05"),
-            (0x14, bytes(4)), (0x25, b"\x00\x00\x00\x11"), (0x2A, b"\x00\x01"), (0x2B, b"\x00\x07\x00\x09"), (0x30, b"\x1f"),
-            (0x31, b"\x0c"),
+            (0x14, bytes(4)), (0x25, b"\x00\x00\x00\x11"), (0x2A, b"\x00\x01"), (0x2B, b"\x00\x07\x00\x09"),
+            (0x30, b"\x1f"), (0x31, b"\x0c"),
         )
     )  # fmt: skip
     assert {(r.property, r.feature): (r.result, r.unit) for r in report.readings} == {

@@ -142,6 +142,18 @@ def test_a_frame_in_single_bytes_is_one_frame_and_two_in_one_write_are_two() -> 
     run(scenario)
 
 
+def test_no_message_is_forgotten_however_many_come_while_others_are_taken() -> None:
+    async def scenario() -> None:
+        async with gateway() as gate, client(gate) as truck:
+            for serial in range(1_500):
+                truck.send(encode_frame(HEARTBEAT, TRUCK, serial))
+                if serial % 7 == 0:
+                    await asyncio.sleep(0)
+            assert [result(await truck.answer())[0] for _ in range(1_500)] == list(range(1_500))
+
+    run(scenario)
+
+
 def test_the_messages_of_a_terminal_are_committed_one_after_the_other_in_their_order() -> None:
     async def scenario() -> None:
         async with gateway() as gate, client(gate) as truck:

@@ -96,9 +96,10 @@ class Terminal:
         host: where the gateway is.
         port: of its link.
         phase: where in its period it begins, 0 to 1, so that a thousand of them do not speak at once.
+        source: address to connect from; any if left out.
     """
 
-    def __init__(self, drive: Drive, host: str, port: int, *, phase: float = 0.0) -> None:
+    def __init__(self, drive: Drive, host: str, port: int, *, phase: float = 0.0, source: str = "") -> None:
         self.drive = drive
         self.faults: set[Fault] = set()
         self.sent = 0
@@ -108,6 +109,7 @@ class Terminal:
         self.latencies_s: list[float] = []
         """From sending a position or batch to its answer; the first ten thousand."""
         self._host, self._port, self._phase = host, port, phase
+        self._source = (source, 0) if source else None
         self._random = random.Random(drive.number)  # noqa: S311  # the same rubbish each time
         self._serial = 0
         self._version = 1 if drive.is_2019 else None
@@ -138,7 +140,7 @@ class Terminal:
             await asyncio.sleep(self.drive.period_s)
 
     async def _connected(self) -> None:
-        reader, writer = await asyncio.open_connection(self._host, self._port)
+        reader, writer = await asyncio.open_connection(self._host, self._port, local_addr=self._source)
         listening = asyncio.create_task(self._listen(reader))
         try:
             await self._log_in(writer)
@@ -253,8 +255,9 @@ def fleet(
     *,
     period_s: float = 10.0,
     first: int = 13_800_000_000,
+    sources: Sequence[str] = ("",),
 ) -> list[Terminal]:
-    """Return terminals with numbers from ``first`` on, spread over the lines; every tenth has a header of 2019."""
+    """Return terminals, numbered from ``first``, spread over lines and sources; every tenth has a header of 2019."""
     terminals = []
     for index in range(count):
         is_2019 = index % 10 == 9
@@ -262,7 +265,8 @@ def fleet(
             number=f"{first + index:0{20 if is_2019 else 12}d}", line=lines[index % len(lines)],
             speed_km_h=25.0 + index % 30, period_s=period_s, is_2019=is_2019,
         )  # fmt: skip
-        terminals.append(Terminal(drive, host, port, phase=index / count))
+        source = sources[index % len(sources)]
+        terminals.append(Terminal(drive, host, port, phase=index / count, source=source))
     return terminals
 
 
