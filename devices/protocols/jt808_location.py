@@ -111,7 +111,7 @@ def _read_items(body: bytes, size: int) -> tuple[tuple[tuple[int, bytes], ...], 
         begin = at + 2
         if begin + length > size:
             break
-        if _SIZES[item] not in (length, -1):
+        if _SIZES[item] not in (length, -1) and (wrong is None or len(wrong) < _UNREADABLE_MAX):
             wrong = [*(wrong or ()), f"wrong_length_item_{item:02x}"]
         at = begin + length
         items.append((item, body[begin:at]))

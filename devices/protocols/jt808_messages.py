@@ -148,7 +148,7 @@ def _transparent(body: bytes, _version: int | None) -> Facts:
 
 def _wide_text(body: bytes, _version: int | None) -> Facts:
     (serial,) = struct.unpack_from(">H", body)
-    return {"reply_serial": serial, "text_utf16be": body[2:].decode("utf-16-be", errors="replace")}
+    return {"reply_serial": serial, "text_utf16be": body[2:].decode("utf-16-be", errors="replace").replace("\0", "")}
 
 
 def _coded_text(body: bytes, _version: int | None) -> Facts:

@@ -199,6 +199,11 @@ def test_an_item_of_a_wrong_length_is_kept_as_it_came_and_the_others_are_read() 
     assert {r.property: r.result for r in report.readings} == {"ignition": True, "satellites": 9}
 
 
+def test_a_position_full_of_wrong_items_has_few_faults() -> None:
+    report = located(items=((0x30, b""),) * 400)
+    assert len(report.faults) <= 8
+
+
 def test_every_item_of_the_standard_is_read() -> None:
     report = located(
         items=(
