@@ -8,13 +8,13 @@ import msgspec
 from msgspec import Meta
 
 from devices.datum import Datum, wgs84_of
-from devices.header import Property
 from devices.protocols.jt808 import Frame
 from devices.protocols.jt808_bits import ACC_BIT, POSITIONED_BIT, flags_of
 from devices.protocols.jt808_location import HARMLESS, Location, read_batch, read_location
 from devices.protocols.jt808_messages import BATCH, LOCATION, LOCATION_ASKED, read_facts
 from devices.reading import DecodeError, Reading
 from devices.report import Position, Report
+from devices.value import Property
 
 EARLIEST_MS = 1_293_840_000_000
 """2011 began: there was no such terminal before. A clock that lost its battery says less."""
@@ -119,7 +119,7 @@ def _located(
         else:
             readings.append(reading)
     if is_late:  # they say nothing of now
-        readings = [Reading(r.property, r.result, r.unit, r.feature, "stale") for r in readings]
+        readings = [msgspec.structs.replace(reading, at_ms=time_ms) for reading in readings]
     return Report(
         link=link, address=terminal, received_ms=received_ms, time_ms=time_ms, readings=tuple(readings),
         positions=_positions(location, dialect, mileage_km, is_late=is_late), faults=faults, facts=facts,
