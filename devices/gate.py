@@ -1,7 +1,8 @@
 """Gate: which orders a gateway takes. Pure; whose signature it is has been found before.
 
 In this order: for this gateway, not taken before, not kept by the broker, in time, not seen under another id, and not
-older than what holds. Whatever is let through once is remembered for longer than it could be sent again.
+older than what holds. Whatever is let through once is remembered for longer than it could be sent again; and should the
+clock be set back, each lamp still knows the highest version that it was given.
 """
 
 from typing import Literal
@@ -13,7 +14,7 @@ from wire.command import DEADLINE_S_MAX, Approval, Command, Ending, ScheduleOrde
 
 SKEW_MS = 10_000
 """By so much the centre's clock may be ahead of ours."""
-_KEPT_MS = 3_600_000
+_KEPT_MS = 300_000
 """An order that came again after its deadline is refused for that; till then its nonce is known."""
 _ORDERS_MAX = 4_096
 
@@ -38,7 +39,7 @@ class GateState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     darkened: tuple[tuple[str, int], ...] = ()
     """Lamps that orders have made darker without a second person, and when; the guard's window of them."""
     time_ms: int = 0
-    """The latest time that an order was judged by: a clock that is set back brings no old order back."""
+    """When the last order was judged."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,28 +84,27 @@ def admit(
     """
     if order.agent != terms.agent:
         return state, Refused("rejected", f"is for {order.agent}", is_ours=False)
-    before = state.taken.get(order.id)
-    if before is not None:
-        return state, Repeated(before)
+    if order.id in state.taken:
+        return state, Repeated(state.taken[order.id])
     reason = _fault(state, order, terms, is_retained=is_retained)
-    if now_ms is None:
-        refused = Refused("rejected", reason or "the gateway's clock is not synced, and it has not heard of the centre")
-        return state, refused  # by no time it could be remembered, nor forgotten
-    time_ms = max(now_ms, state.time_ms)
-    state = _forgotten(msgspec.structs.replace(state, time_ms=time_ms), time_ms)
-    if not reason and order.issued_ms - time_ms > SKEW_MS:
-        reason = f"was issued {(order.issued_ms - time_ms) / 1000:.0f} s ahead of the gateway's clock"
-    if not reason and len(state.taken) >= _ORDERS_MAX:
-        reason = f"more than {_ORDERS_MAX} orders within an hour"
-    if reason:
-        return refused_whole(state, order, "rejected", reason)
-    late_s = (time_ms - order.not_after_ms) / 1000
+    if now_ms is None:  # by no time it could be remembered, nor forgotten
+        return state, Refused("rejected", reason or "the gateway's clock is not synced, and the centre was not heard")
+    state = _forgotten(msgspec.structs.replace(state, time_ms=now_ms), now_ms)
+    late_s = (now_ms - order.not_after_ms) / 1000
     if late_s * 1000 > _KEPT_MS:
         # Perhaps it was here and is forgotten: then nothing must be said of it that the centre would take for its end.
         return state, Refused("expired", f"came {late_s:.0f} s after its deadline", is_ours=False)
-    if late_s > 0:
-        return refused_whole(state, order, "expired", f"came {late_s:.1f} s after its deadline")
-    return _remembered(state, order, Taken(time_ms=time_ms, nonce=order.nonce)), Admitted()
+    reason = reason or _untimely(state, order, now_ms)
+    if reason or late_s > 0:
+        return refused_whole(
+            state, order, "rejected" if reason else "expired", reason or f"came {late_s:.1f} s after its deadline"
+        )
+    return remembered(state, order, now_ms), Admitted()
+
+
+def remembered(state: GateState, order: Order, now_ms: int) -> GateState:
+    """Return the state with an order that is carried out."""
+    return _with(state, order, Taken(time_ms=now_ms, nonce=order.nonce))
 
 
 def refused_whole(
@@ -112,7 +112,7 @@ def refused_whole(
 ) -> tuple[GateState, Refused]:
     """Return the state with an order that is not carried out at all, so that it is answered alike if it comes again."""
     taken = Taken(time_ms=state.time_ms, nonce=order.nonce, ending=ending, reason=reason)
-    return _remembered(state, order, taken), Refused(ending, reason)
+    return _with(state, order, taken), Refused(ending, reason)
 
 
 def _fault(state: GateState, order: Order, terms: Terms, *, is_retained: bool) -> str:
@@ -134,13 +134,19 @@ def _fault(state: GateState, order: Order, terms: Terms, *, is_retained: bool) -
     return next((reason for is_so, reason in found if is_so), "")
 
 
+def _untimely(state: GateState, order: Order, now_ms: int) -> str:
+    if order.issued_ms - now_ms > SKEW_MS:
+        return f"was issued {(order.issued_ms - now_ms) / 1000:.0f} s ahead of the gateway's clock"
+    return f"more than {_ORDERS_MAX} orders within five minutes" if len(state.taken) >= _ORDERS_MAX else ""
+
+
 def has_second_person(order: Order) -> bool:
     """Tell whether somebody else has approved an order."""
     approval: Approval | None = order.approval
     return approved(approval, actor=order.actor, issued_ms=order.issued_ms)
 
 
-def _remembered(state: GateState, order: Order, taken: Taken) -> GateState:
+def _with(state: GateState, order: Order, taken: Taken) -> GateState:
     return msgspec.structs.replace(state, taken={**state.taken, order.id: taken})
 
 

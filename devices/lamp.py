@@ -97,7 +97,7 @@ def _sent(lamp: Lamp, shadow: Shadow, done: Sent, outputs: list[Output]) -> Shad
         warm_ms=done.time_ms + (0 if is_same else _warm_up_ms(lamp)),
         from_level=before.level if before else shadow.reported,
     )
-    proof: Proof = "unmeasured" if lamp.curve is None else "proven" if is_same else "warming"
+    proof: Proof = "unmeasured" if not lamp.is_metered else "proven" if is_same else "warming"
     shadow = msgspec.structs.replace(
         shadow, asked=None, switch=switch, tries=0, retry_ms=0, misreports=0, doubts=0, proof=proof
     )

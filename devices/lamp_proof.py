@@ -44,7 +44,7 @@ def heard(lamp: Lamp, shadow: Shadow, said: Heard, outputs: list[Output]) -> Sha
 def judged_by_circuit(lamp: Lamp, shadow: Shadow, said: OfCircuit, outputs: list[Output]) -> Shadow:
     """Return the state of a lamp without a meter after its circuit's meter has spoken; it is only asked of orders."""
     pending, switch = shadow.pending, shadow.switch
-    if lamp.curve is not None or pending is None or switch is None or pending.stage == "accepted":
+    if lamp.is_metered or pending is None or switch is None or pending.stage == "accepted":
         return shadow
     if said.word == "agrees":
         return ended(lamp, shadow, outputs, "proven", time_ms=said.time_ms, reason=said.reason)
@@ -75,7 +75,7 @@ def fault_of(lamp: Lamp, shadow: Shadow) -> Fault:
     fault: Fault = ""
     if switch is None:
         return fault
-    if shadow.doubts >= DOUBTS_MAX and lamp.curve is not None and shadow.current_a is not None:
+    if shadow.doubts >= DOUBTS_MAX and lamp.is_metered and lamp.curve is not None and shadow.current_a is not None:
         if switch.level == 0:
             fault = "lit-by-day" if shadow.is_day else "relay-stuck"
         elif shadow.current_a <= lamp.curve.off_a:
@@ -112,11 +112,11 @@ def _reported(
         return shadow
     shadow = msgspec.structs.replace(shadow, reported=level, reported_ms=time_ms)
     switch, pending = shadow.switch, shadow.pending
-    if switch is None or time_ms <= switch.time_ms or shadow.asked is not None:
+    if switch is None or time_ms < switch.time_ms or shadow.asked is not None:
         return shadow
     if not _is_same(level, switch.level):
         shadow = msgspec.structs.replace(shadow, misreports=min(shadow.misreports + 1, MISREPORTS_MAX))
-        if shadow.misreports >= MISREPORTS_MAX and lamp.curve is None:
+        if shadow.misreports >= MISREPORTS_MAX and not lamp.is_metered:
             reason = f"its controller says {level} %"
             return ended(lamp, shadow, outputs, "reported-not-proven", time_ms=time_ms, reason=reason)
         return shadow
@@ -126,7 +126,7 @@ def _reported(
         outputs.append(Ack(command_id=pending.id, lamps=(lamp.id,), stage="reported", time_ms=time_ms))
         reported = Pending(id=pending.id, given_ms=pending.given_ms, stage="reported")
         shadow = msgspec.structs.replace(shadow, pending=reported)
-        if lamp.curve is None and not lamp.on_circuit_meter:
+        if not lamp.is_metered and not lamp.on_circuit_meter:
             return ended(
                 lamp,
                 shadow,
@@ -140,10 +140,10 @@ def _reported(
 
 def _proven(lamp: Lamp, shadow: Shadow, time_ms: int, outputs: list[Output]) -> Shadow:
     """Compare the measured current with the curve."""
-    switch, curve, current_a = shadow.switch, lamp.curve, shadow.current_a
-    if switch is None or curve is None or current_a is None or shadow.asked is not None:
+    switch, current_a = shadow.switch, shadow.current_a
+    if switch is None or not lamp.is_metered or current_a is None or shadow.asked is not None:
         return shadow
-    if time_ms <= switch.time_ms or time_ms < shadow.current_ms:
+    if time_ms < switch.time_ms or time_ms < shadow.current_ms:
         return shadow
     fits = _fits(lamp, switch, current_a)
     # Light may be cut off at once, but takes its time to be what it is.

@@ -34,21 +34,26 @@ def shown(lamp: Lamp, shadow: Shadow, time_ms: int) -> LampState:
 
 def is_news(lamp: Lamp, before: LampState | None, now: LampState) -> bool:
     """Tell whether a state differs from the last one told by something that somebody would want to know."""
-    if before is None or now.time_ms - before.time_ms >= lamp.heartbeat_s * 1000:
-        return True
-    quiet = {name: getattr(before, name) for name in ("time_ms", "current_a", "power_w", "energy_kwh")}
-    if msgspec.structs.replace(now, **quiet) != before:
+    if before is None or is_changed(before, now) or now.time_ms - before.time_ms >= lamp.heartbeat_s * 1000:
         return True
     if now.current_a is None or before.current_a is None:
         return now.current_a is not before.current_a
     return abs(now.current_a - before.current_a) > _CURRENT_STEP * max(lamp.rated_a, 0.1)
 
 
+def is_changed(before: LampState | None, now: LampState) -> bool:
+    """Tell whether more has changed than what is measured."""
+    if before is None:
+        return True
+    quiet = {name: getattr(before, name) for name in ("time_ms", "current_a", "power_w", "energy_kwh")}
+    return msgspec.structs.replace(now, **quiet) != before
+
+
 def condition_of(lamp: Lamp, shadow: Shadow, time_ms: int) -> LampCondition:
     """Return what a rule may watch; what a lamp that is not heard, or not measured, does, nobody can tell."""
     fault, switch = shadow.fault, shadow.switch
     is_known = fault != "unreachable" and switch is not None
-    is_measured = is_known and lamp.curve is not None and shadow.current_ms > 0
+    is_measured = is_known and lamp.is_metered and shadow.current_ms > 0
     # A lamp that warms up has done neither; what it was found to do before does not count any more.
     is_judged = is_measured and (shadow.proof in ("proven", "not-proven") or shadow.doubts >= DOUBTS_MAX)
     is_told = is_known and shadow.reported is not None
@@ -70,7 +75,7 @@ def condition_of(lamp: Lamp, shadow: Shadow, time_ms: int) -> LampCondition:
 def _proven(lamp: Lamp, shadow: Shadow) -> int | None:
     """Return the level that the measured current proves: also darkness, where light was wanted."""
     switch, curve = shadow.switch, lamp.curve
-    if switch is None or curve is None or shadow.current_a is None:
+    if switch is None or curve is None or not lamp.is_metered or shadow.current_a is None:
         return None
     if shadow.proof == "proven":
         return switch.level

@@ -28,7 +28,9 @@ class Lamp(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     curve: LampCurve | None = None
-    """None where its current is not measured, or nobody knows what it should be."""
+    """What it should draw; None where nobody knows."""
+    has_meter: bool = False
+    """Whether its own current is measured."""
     rated_a: float = 0.0
     """Its current at full light."""
     is_dimmable: bool = True
@@ -36,6 +38,11 @@ class Lamp(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its circuit has a meter, which tells of it together with others."""
     period_s: float = 600.0
     heartbeat_s: float = 900.0
+
+    @property
+    def is_metered(self) -> bool:
+        """Whether its current proves what it does."""
+        return self.has_meter and self.curve is not None
 
     def target(self, level: int) -> int:
         """Return what its controller is to be told for a level."""
