@@ -116,6 +116,11 @@ class Gateway:
         return tuple(found)
 
     @property
+    def troubled(self) -> tuple[str, ...]:
+        """The links on which nothing can be heard."""
+        return tuple(name for name, link in self.links.items() if link.trouble)
+
+    @property
     def orders_refused(self) -> int:
         """How much came on the topic of orders and was not carried out, since the start."""
         return self._orders.refused if self._ready.is_set() else 0

@@ -43,6 +43,9 @@ class Devices:
         self.states = {name: self._first(entry, kept.get(state_name(name))) for name, entry in self.entries.items()}
         self._kept = dict(self.states)
         self._by_address = {(entry.link, entry.address): entry for entry in self.entries.values()}
+        self._of_link: dict[str, list[DeviceEntry]] = {}
+        for entry in self.entries.values():
+            self._of_link.setdefault(entry.link, []).append(entry)
         self._outputs: dict[tuple[str, str], list[tuple[str, DeviceEntry]]] = {}
         for entry in self.entries.values():
             base, _, output = entry.address.partition("/")
@@ -109,12 +112,9 @@ class Devices:
 
     def counts(self, link: str, now_ms: int) -> tuple[int, int]:
         """Return how many devices of a link are heard, and how many are not."""
-        of_link = [entry for entry in self.entries.values() if entry.link == link]
-        live = sum(
-            now_ms - self.heard_ms[entry.id] <= 3 * entry.period_s * 1000
-            for entry in of_link
-            if entry.id in self.heard_ms
-        )
+        of_link = self._of_link.get(link, [])
+        heard = [(entry, self.heard_ms[entry.id]) for entry in of_link if entry.id in self.heard_ms]
+        live = sum(now_ms - heard_ms <= 3 * entry.period_s * 1000 for entry, heard_ms in heard)
         return live, len(of_link) - live
 
     def _step(self, name: str, step: tuple[DeviceWatchState, list[Any]], sheet: Sheet) -> None:

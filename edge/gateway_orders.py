@@ -84,7 +84,8 @@ class Orders:
         else:
             now_ms = self._now_ms()
             judged_ms = trusted_ms(now_ms, self._clock(), self._centre)
-            self._state, verdict = admit(self._state, order, self._terms, now_ms=judged_ms, is_retained=is_retained)
+            before = self._state
+            self._state, verdict = admit(before, order, self._terms, now_ms=judged_ms, is_retained=is_retained)
             match verdict:
                 case Refused(is_ours=False):
                     self._tell_strange(payload, f"{verdict.reason}; order {order.id} of {order.actor}", sheet)
@@ -185,7 +186,7 @@ class Orders:
             sheet.ack(Ack(command_id=order.id, lamps=(name,), stage=stage, time_ms=time_ms, reason=reason))
 
     def _tell_strange(self, payload: bytes, reason: str, sheet: Sheet) -> None:
-        """Tell of what is no order of this gateway, under an id that no order has: what it calls itself may be forged."""
+        """Tell of what is no order of this gateway, under an id that no order has: its own may be forged."""
         self.refused += 1
         now_s = time.monotonic()
         self._strange = [each for each in self._strange if now_s - each < _STRANGE_S]

@@ -22,7 +22,7 @@ class Sheet:
         self.states: dict[str, msgspec.Struct] = {}
         self.lamps: set[str] = set()
         self.devices: set[str] = set()
-        """Whose state is to be written as it is then: what is stepped later, and written earlier, must not be undone."""
+        """Whose state is written, as it is by then: what was stepped later, and is written already, must stay."""
         self.asks: list[Ask] = []
         self.looks: list[str] = []
         self.conditions: list[LampCondition] = []
