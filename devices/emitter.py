@@ -1,5 +1,6 @@
 """Emitter: what is done with a raw value once it is read: a reading, a name, a warning, or bits that are each that."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -155,4 +156,8 @@ def condition(when: When) -> Callable[[dict[str, float]], bool]:
     if when.bit is not None:
         mask = 1 << when.bit
         return lambda raws: bool(int(raws.get(name, 0)) & mask)
-    return lambda raws: raws.get(name) in among
+    if among:
+        return lambda raws: raws.get(name) in among
+    low = -math.inf if when.min is None else when.min
+    high = math.inf if when.max is None else when.max
+    return lambda raws: low <= raws.get(name, math.nan) <= high

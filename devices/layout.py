@@ -47,6 +47,8 @@ class When(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """This bit of it is set."""
     among: tuple[int, ...] = ()
     """It is one of these."""
+    min: int | None = None
+    max: int | None = None
 
 
 class Bits(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):

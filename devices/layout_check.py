@@ -38,9 +38,13 @@ class LayoutCheck:
             self._field(field, at, names, inside)
             if field.at is not None and not is_fixed:
                 raise self._document.error(f"{at}.at", "cannot be told behind something whose size varies")
-            is_fixed = is_fixed and not (
-                field.fields or field.items or field.layout or field.when or field.size == "end"
-            )
+            is_fixed = is_fixed and not self._varies(field)
+
+    def _varies(self, field: Field) -> bool:
+        """Return whether the size of a field depends on the message."""
+        if field.layout:
+            return any(self._varies(inner) for inner in self._layouts[field.layout])
+        return bool(field.fields or field.items or field.when or isinstance(field.size, str))
 
     def _field(self, field: Field, key: str, names: set[str], inside: tuple[str, ...]) -> None:
         check_value(field, key, self._document)
@@ -119,8 +123,9 @@ class LayoutCheck:
             at = f"{key}.when[{number}]"
             if when.name not in names:
                 raise self._document.error(f"{at}.name", f"no number before it has the name {when.name!r}")
-            if (when.bit is None) == (not when.among):
-                raise self._document.error(at, "expected either `bit` or `among`")
+            kinds = [when.bit is not None, bool(when.among), when.min is not None or when.max is not None]
+            if sum(kinds) != 1:
+                raise self._document.error(at, "expected `bit`, `among`, or `min` and `max`")
 
     def _table(self, field: Field | Bits, key: str) -> None:
         if field.table and field.table not in self._tables:

@@ -135,9 +135,11 @@ class Compiler:
             return digits
         make = _TEXTS[field.format or "hex"]
 
+        turn = -1 if field.order == "little" else 1
+
         def text(raw: bytes, at: int) -> str:
             try:
-                return make(raw)
+                return make(raw[::turn])
             except UnicodeDecodeError as error:
                 raise DecodeError(at, "expected text in UTF-8") from error
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from devices.emitter import TEXT_FORMATS
-from devices.layout import Bits, Command, Field, Order, Tables, When, words_of
+from devices.emitter import TEXT_FORMATS, condition
+from devices.layout import Bits, Command, Field, Order, Tables, words_of
 from devices.reading import CommandError
 from devices.template import read as read_template
 from devices.value import raw_of
@@ -34,26 +34,27 @@ class Writer:
         for name in values:
             if name not in known:
                 raise CommandError(f"no value {name!r}; it takes: {', '.join(known) or 'none'}")
-        written = self._fields(command.fields, values)
+        written = self._fields(command.fields, values, _counts(command.fields, values))
         payload = (bytes.fromhex(command.bytes) if command.bytes else b"") + written
         if len(payload) > BYTES_MAX:
             raise CommandError(f"expected at most {BYTES_MAX} bytes, got {len(payload)}")
         return payload
 
-    def _fields(self, fields: tuple[Field, ...], values: dict[str, Any]) -> bytes:
+    def _fields(self, fields: tuple[Field, ...], values: dict[str, Any], raws: dict[str, float]) -> bytes:
+        """Return the bytes of fields; ``raws`` are the raw numbers before them, and come to hold theirs."""
         values = _spread(fields, values)
-        raws: dict[str, float] = {}
         for field in fields:
-            if isinstance(field.repeat, str) and field.repeat != "end":
-                raws[field.repeat] = len(_list_of(values, field))
             if isinstance(field.size, str) and field.size != "end":
                 raws[field.size] = len(self._field(field, values, dict(raws)))
-        return b"".join(self._field(field, values, raws) for field in fields if _holds(field.when, raws))
+        written = [
+            self._field(field, values, raws) for field in fields if all(condition(when)(raws) for when in field.when)
+        ]
+        return b"".join(written)
 
     def _field(self, field: Field, values: dict[str, Any], raws: dict[str, float]) -> bytes:
         """Return the bytes of one field; note the raw numbers that it has."""
         if field.fields or field.items:
-            return self._group(field, values)
+            return self._group(field, values, raws)
         if field.bytes is not None:
             return bytes.fromhex(field.bytes)
         if field.format is None:
@@ -65,19 +66,21 @@ class Writer:
             raws[field.name] = raw
         return _number(field, raw, field.order or self._order)
 
-    def _group(self, field: Field, values: dict[str, Any]) -> bytes:
+    def _group(self, field: Field, values: dict[str, Any], raws: dict[str, float]) -> bytes:
         if field.items:
             return b"".join(self._item(field, each) for each in _list_of(values, field))
         if field.repeat is None:
-            return self._fields(field.fields, values)
-        return b"".join(self._fields(field.fields, each) for each in _list_of(values, field))
+            return self._fields(field.fields, values, raws)
+        return b"".join(
+            self._fields(field.fields, each, _counts(field.fields, each)) for each in _list_of(values, field)
+        )
 
     def _item(self, field: Field, given: Any) -> bytes:
         values = dict(given) if isinstance(given, dict) else {}
         wanted = values.pop("item", None)
         for item in field.items:
             if item.called == wanted:
-                return bytes.fromhex(item.tag) + self._fields(item.fields, values)
+                return bytes.fromhex(item.tag) + self._fields(item.fields, values, _counts(item.fields, values))
         names = ", ".join(item.called for item in field.items if item.called)
         raise CommandError(f"{field.name}: expected an `item` of: {names}; got {str(wanted)[:40]!r}")
 
@@ -104,18 +107,36 @@ class Writer:
         return raw_of(field, _value(field, values), field.name)
 
 
-def _said(fields: tuple[Field, ...]) -> list[tuple[str, Field | Bits]]:
+def _said(fields: tuple[Field, ...], derived: frozenset[str] | None = None) -> list[tuple[str, Field | Bits]]:
     """Return the names that a command takes, without those that follow from lists, texts and templates."""
-    derived = {each for field in fields for each in (field.repeat, field.size) if isinstance(each, str)}
+    if derived is None:
+        derived = frozenset(_derived(fields))
     found: list[tuple[str, Field | Bits]] = []
     for field in fields:
         if field.fields and field.repeat is None:
-            found += _said(field.fields)
+            found += _said(field.fields, derived)
         elif field.bits:
             found += [(bits.name, bits) for bits in field.bits if bits.name and bits.name not in derived]
         elif field.name and field.name not in derived:
             found.append((field.name, field))
     return found
+
+
+def _derived(fields: tuple[Field, ...]) -> list[str]:
+    """Return the names of numbers that say how often or how long others are."""
+    found = [each for field in fields for each in (field.repeat, field.size) if isinstance(each, str) and each != "end"]
+    return found + [name for field in fields if field.repeat is None for name in _derived(field.fields)]
+
+
+def _counts(fields: tuple[Field, ...], values: dict[str, Any]) -> dict[str, float]:
+    """Return how many of each list there are, by the names of the numbers that say so."""
+    counts: dict[str, float] = {}
+    for field in fields:
+        if field.fields and field.repeat is None:
+            counts |= _counts(field.fields, values)
+        elif isinstance(field.repeat, str) and field.repeat != "end":
+            counts[field.repeat] = len(_list_of(values, field)) if field.name in values else 0
+    return counts
 
 
 def _spread(fields: tuple[Field, ...], values: dict[str, Any]) -> dict[str, Any]:
@@ -140,6 +161,8 @@ def _value(field: Field | Bits, values: dict[str, Any]) -> Any:
 def _list_of(values: dict[str, Any], field: Field) -> list[dict[str, Any]]:
     """Return what stands in a list; where each has one value, it may be given by itself."""
     given = values.get(field.name)
+    if field.name not in values:
+        raise CommandError(f"the value {field.name!r} is missing")
     if not isinstance(given, list | tuple):
         raise CommandError(f"{field.name}: expected a list, got {str(given)[:40]!r}")
     if isinstance(field.repeat, int) and len(given) != field.repeat:
@@ -164,20 +187,13 @@ def _list_of(values: dict[str, Any], field: Field) -> list[dict[str, Any]]:
     return found
 
 
-def _holds(conditions: tuple[When, ...], raws: dict[str, float]) -> bool:
-    return all(
-        bool(int(raws.get(when.name, 0)) >> when.bit & 1) if when.bit is not None else raws.get(when.name) in when.among
-        for when in conditions
-    )
-
-
 def _text(field: Field, given: Any) -> bytes:
     """Return text as it is sent; raise CommandError if it does not fit."""
     if not isinstance(given, str):
         raise CommandError(f"{field.name}: expected text, got {str(given)[:40]!r}")
     try:
         if field.format in {"hex", "digest"}:
-            raw = bytes.fromhex(given)
+            raw = bytes.fromhex(given)[:: -1 if field.order == "little" else 1]
         elif field.format in {"dotted", "dotted_hex"}:
             raw = bytes(int(part, 16 if field.format == "dotted_hex" else 10) for part in given.split("."))
         else:
@@ -194,7 +210,7 @@ def _number(field: Field, raw: float, order: Order) -> bytes:
     form, size = field.format or "", field.size if isinstance(field.size, int) else 0
     try:
         if form in _FLOATS:
-            return struct.pack((">" if order == "big" else "<") + _FLOATS[form], raw)
+            return _float(raw, _FLOATS[form], order)
         whole = round(raw)
         if form == "hex_digits":
             return whole.to_bytes(size // 2, "big").hex().upper().encode()
@@ -204,3 +220,11 @@ def _number(field: Field, raw: float, order: Order) -> bytes:
         return whole.to_bytes(int(form.lstrip("uint")) // 8, order, signed=form.startswith("int"))
     except (OverflowError, ValueError, struct.error) as error:
         raise CommandError(f"{field.name}: {raw:g} does not fit into {form}") from error
+
+
+def _float(raw: float, code: str, order: Order) -> bytes:
+    """Return a float cut off, not rounded, to the digits that it has room for, as the encoders of vendors do."""
+    packed = struct.pack(">" + code, raw)
+    if abs(struct.unpack(">" + code, packed)[0]) > abs(raw):
+        packed = (int.from_bytes(packed, "big") - 1).to_bytes(len(packed), "big")
+    return packed if order == "big" else packed[::-1]
