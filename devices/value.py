@@ -32,7 +32,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     power_of: Annotated[float, Meta(gt=1, le=10)] | None = None
     """For logarithmic numbers: the result is this base to the power of the scaled number, then ``times``."""
     times: Real = 1.0
-    decimals: Annotated[int, Meta(ge=0, le=9)] = 6
+    decimals: Annotated[int, Meta(ge=0, le=12)] = 6
     """Digits kept, so that 308 tenths are 30.8 and not 30.800000000000001."""
     words: dict[int, Scalar] = {}
     """What a raw number means, if it stands for a word, a flag or a number of a table; one not listed is an error."""
