@@ -21,7 +21,7 @@ import aiomqtt
 import msgspec
 
 Fault = Literal["", "open", "stuck", "drift", "rising", "low-battery", "silent"]
-"""``open``: the cover is lifted. ``stuck``: the level is always the same. ``drift``: it leaves the truth by a centimetre
+"""``open``: the cover is lifted. ``stuck``: the level is always the same. ``drift``: it leaves the truth by 1 cm
 a minute; ``rising``: the water does, ten times as fast."""
 APPLICATION = "17c82e96-be03-4f38-aef3-f83d48582d97"
 _DRIFT_M_S, _RISE_M_S = 0.01 / 60, 0.1 / 60
