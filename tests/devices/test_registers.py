@@ -35,6 +35,7 @@ from devices.reading import CommandError, DecodeError
 from devices.register_map import Layout, Register, blocks_of, cells_of, raw_of_words, words_of
 from devices.registers import RegisterProfile
 from devices.report import Write
+from tests.soak.fuzz_registers import fuzz
 from wayside.profiles import FOLDER
 
 MAPS = Path(os.environ.get("WAYSIDE_DATA", "/nowhere")) / "vectors" / "modbus"
@@ -488,3 +489,9 @@ def test_a_meter_decodes_as_the_standard_says() -> None:
         ("voltage", 231.25, "V"),
         ("current", 0.5, "A"),
     ]
+
+
+def test_ten_thousand_spoilt_answers_end_in_readings_faults_or_errors() -> None:
+    outcome = fuzz(10_000, seed=4)
+    assert outcome.inputs == 10_000
+    assert min(outcome.readings, outcome.faults, outcome.errors, outcome.frames) > 500

@@ -13,6 +13,7 @@ import base64
 import math
 import struct
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
@@ -30,7 +31,7 @@ _GATEWAYS = 4
 _ROUND_S = 0.05
 
 
-class _Device:
+class _Device(ABC):
     """One device on the radio: what it sends, and when."""
 
     faults: ClassVar[tuple[Fault, ...]] = ("", "low-battery", "silent")
@@ -53,9 +54,9 @@ class _Device:
         self._fault, self.faulty_since_s = fault, None
         self.is_hasty = True
 
+    @abstractmethod
     def payload(self, now_s: float) -> bytes:
         """Return what it sends at a time, as its profile reads it."""
-        raise NotImplementedError
 
     def _battery(self) -> bytes:
         level = 4 if self._fault == "low-battery" else 100 - self.number % 40
