@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from devices.layout import Bits, Field, Tables, When, words_of
-from devices.reading import DecodeError, Reading
+from devices.reading import DecodeError, Quality, Reading
 from devices.template import names_in, renderer
 from devices.value import maker
 
@@ -69,10 +69,12 @@ class Emitter:
         conditions = [condition(when) for when in bits.when]
 
         def take(raw: int, at: int, state: State) -> None:
-            if all(holds(state.raws) for holds in conditions):
-                emit(raw >> low & mask, at, state)
+            for holds in conditions:
+                if not holds(state.raws):
+                    return
+            emit(raw >> low & mask, at, state)
 
-        return take if conditions else lambda raw, at, state: emit(raw >> low & mask, at, state)
+        return take
 
     def _setter(self, field: Field) -> Emit:
         words = self._words.get(field.table, field.words)
@@ -110,28 +112,20 @@ class Emitter:
     def _reading(self, field: Field | Bits) -> Emit:
         """Return what appends the reading of a raw value."""
         words = self._words.get(field.table, field.words)
-        make = maker(msgspec.structs.replace(field, words=words))
+        if isinstance(field, Field) and (field.text or field.value is not None):
+            return self._constant(field)
         template = renderer(field.feature) if names_in(field.feature) else None
-        fixed, warning, name, unit = field.feature, field.warning, field.property or "", field.unit
-        if isinstance(field, Field) and field.format in TEXT_FORMATS:
-            make = lambda raw, feature, at_ms: Reading(name, raw, "", feature, "good", at_ms)  # noqa: E731
-        elif isinstance(field, Field) and (field.text or field.value is not None):
-            text, value, texts = renderer(field.text), "" if field.value is None else field.value, bool(field.text)
-
-            def emit_constant(_raw: Any, _at: int, state: State) -> None:
-                feature = template(state.texts) if template else fixed or state.feature
-                result = text(state.texts) if texts else value
-                reading = Reading(name, result, unit, feature, "suspect" if field.suspect else "good", state.at_ms)
-                state.out.append(reading)
-                if warning:
-                    _warn(reading, warning, state)
-
-            return emit_constant
+        if words and template is None and not field.none:
+            return _word(msgspec.structs.replace(field, words=words))
+        fixed, warning, name = field.feature, field.warning, field.property or ""
+        made = maker(msgspec.structs.replace(field, words=words))
+        is_text = isinstance(field, Field) and field.format in TEXT_FORMATS
+        make: Any = (lambda raw, feature, at_ms: Reading(name, raw, "", feature, "good", at_ms)) if is_text else made
 
         def emit(raw: Any, at: int, state: State) -> None:
             feature = template(state.texts) if template else fixed or state.feature
             try:
-                reading = make(raw, feature, state.at_ms)  # type: ignore[misc]
+                reading = make(raw, feature, state.at_ms)
             except KeyError as error:
                 raise DecodeError(at, f"{name}: no word for {raw}") from error
             if reading is not None:
@@ -140,6 +134,41 @@ class Emitter:
                     _warn(reading, warning, state)
 
         return emit
+
+    def _constant(self, field: Field) -> Emit:
+        """Return what appends a reading that no byte stands for."""
+        text, value, texts = renderer(field.text), "" if field.value is None else field.value, bool(field.text)
+        template = renderer(field.feature) if names_in(field.feature) else None
+        name, quality = field.property or "", "suspect" if field.suspect else "good"
+
+        def emit(_raw: Any, _at: int, state: State) -> None:
+            feature = template(state.texts) if template else field.feature or state.feature
+            result = text(state.texts) if texts else value
+            reading = Reading(name, result, field.unit, feature, quality, state.at_ms)  # type: ignore[arg-type]
+            state.out.append(reading)
+            if field.warning:
+                _warn(reading, field.warning, state)
+
+        return emit
+
+
+def _word(field: Field | Bits) -> Emit:
+    """Return what appends one of few readings, which are made beforehand."""
+    name, unit, fixed, warning = field.property or "", field.unit, field.feature, field.warning
+    quality: Quality = "suspect" if field.suspect else "good"
+    ready = {raw: Reading(name, word, unit, fixed, quality) for raw, word in field.words.items()}
+
+    def emit(raw: Any, at: int, state: State) -> None:
+        reading = ready.get(raw)
+        if reading is None:
+            raise DecodeError(at, f"{name}: no word for {raw}")
+        if state.at_ms is not None or (state.feature and not fixed):
+            reading = Reading(name, reading.result, unit, fixed or state.feature, quality, state.at_ms)
+        state.out.append(reading)
+        if warning:
+            _warn(reading, warning, state)
+
+    return emit
 
 
 def _warn(reading: Reading, warning: str, state: State) -> None:

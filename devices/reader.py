@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from devices.emitter import Emitter, State, condition
+from devices.emitter import Emit, Emitter, State, condition
 from devices.layout import Field, Item, Order, Tables
 from devices.reading import DecodeError
 from devices.template import renderer
@@ -24,6 +24,7 @@ _TEXTS: dict[str, Callable[[bytes], str]] = {
     "dotted_hex": lambda raw: ".".join(f"{byte:x}" for byte in raw),
     "digest": lambda raw: hashlib.sha256(raw).hexdigest()[:16],
 }
+Unpack = Callable[[bytes, int], tuple[Any, ...]]
 Step = Callable[[bytes, int, int, State], int]
 """Reads from an offset up to an end, and returns the offset behind what it has read."""
 
@@ -81,7 +82,19 @@ class Compiler:
 
     def _run(self, run: list[tuple[Field, int]], size: int) -> Step:
         """Return a step for fields whose offsets are known beforehand; the length is looked at once."""
+        together = self._together(run)
         reads = [(offset, self._fixed(field)) for field, offset in run if not field.skip]
+        if together is not None:
+            unpack, plan = together
+
+            def read_together(payload: bytes, at: int, end: int, state: State) -> int:
+                if end - at < size:
+                    raise DecodeError(at, f"truncated: expected {size} bytes, got {end - at}")
+                for raw, (emit, offset) in zip(unpack(payload, at), plan, strict=True):
+                    emit(raw, at + offset, state)
+                return at + size
+
+            return read_together
 
         def read(payload: bytes, at: int, end: int, state: State) -> int:
             if end - at < size:
@@ -91,6 +104,20 @@ class Compiler:
             return at + size
 
         return read
+
+    def _together(self, run: list[tuple[Field, int]]) -> tuple[Unpack, list[tuple[Emit, int]]] | None:
+        """Return how several numbers one behind the other are read at once; none if they are no such."""
+        fields = [(field, offset) for field, offset in run if not field.skip]
+        orders = {field.order or self._order for field, _ in fields}
+        if len(fields) < 2 or len(orders) > 1 or any(field.format not in _CODES for field, _ in fields):
+            return None
+        form, behind = ">" if "big" in orders else "<", 0
+        for field, offset in fields:
+            if offset < behind:
+                return None
+            form += f"{offset - behind}x{_CODES[field.format or 'uint8']}"
+            behind = offset + (size_of(field) or 0)
+        return struct.Struct(form).unpack_from, [(self._emitter.of(field), offset) for field, offset in fields]
 
     def _fixed(self, field: Field) -> Callable[[bytes, int, State], None]:
         """Return what reads a field that has always the same size."""

@@ -23,6 +23,11 @@ def renderer(template: str) -> Callable[[Mapping[str, str]], str]:
     '05/17'
     """
 
+    found = _PLACE.fullmatch(template[len(template.partition("{")[0]) : len(template) - len(template.rpartition("}")[2])])
+    if found is not None and not found[2]:
+        before, name, behind = template[: template.index("{")], found[1], template.rpartition("}")[2]
+        return lambda names: f"{before}{names.get(name, '')}{behind}"
+
     def put(names: Mapping[str, str]) -> str:
         return _PLACE.sub(lambda found: names.get(found[1], "").zfill(int(found[2] or 0)), template)
 

@@ -18,6 +18,13 @@ from devices.report import Downlink
 from shell.refusal import Refusal
 
 FOLDER = Path(firmware_profiles.__path__[0])
+MAIN = {
+    "battery.level", "battery.voltage", "cover.open", "current", "distance", "door.open", "energy.active", "fire",
+    "housing.tilted", "humidity", "illuminance", "lamp.failure", "leak", "level", "noise", "parking.occupied",
+    "position.latitude", "power.active", "pressure", "rain.amount", "relay.closed", "temperature", "tilt.x", "voltage",
+    "water.depth", "wind.speed",
+}  # fmt: skip
+"""What a reader looks for first."""
 Files = Annotated[list[str] | None, typer.Argument(metavar="PROFILE...", help="Wayside's own if left out.")]
 One = Annotated[str, typer.Argument(metavar="PROFILE", help="<vendor>/<model> as `list` shows it, or a file.")]
 
@@ -30,14 +37,16 @@ _out = Console(soft_wrap=True, highlight=False)
 @profiles_app.command("list")
 def list_profiles() -> None:
     """List the profiles that come with Wayside."""
-    table = Table("profile", "firmware", "protocol", "properties", "commands", box=None)
+    table = Table("profile", "firmware", "protocol", "tells", "takes", box=None)
     for path, profile in _profiles(None):
-        count = len(profile.properties)
-        shown = [name for name in profile.properties if not name.startswith("config.")][:6]
-        more = f" and {count - len(shown)} more" if count > len(shown) else ""
+        tells = [name for name in profile.properties if name in MAIN]
+        takes = [name for name in commands_of(profile) if name in {"on", "off", "dim"}]
         named = path.relative_to(FOLDER).with_suffix("").as_posix()
-        commands = [name for name in commands_of(profile) if name in {"on", "off", "dim"}] or commands_of(profile)[:2]
-        table.add_row(named, profile.firmware, profile.protocol, ", ".join(shown) + more, ", ".join(commands))
+        more = len(profile.properties) - len(tells)
+        told = ", ".join([*tells, f"{more} more"] if more else tells)
+        orders = len(commands_of(profile)) - len(takes)
+        taken = ", ".join([*takes, f"{orders} more"] if orders else takes)
+        table.add_row(named, profile.firmware, profile.protocol, told, taken)
     _out.print(table)
 
 
@@ -147,7 +156,14 @@ def _value(text: str) -> Any:
 
 
 def _line(reading: Reading) -> str:
-    shown = {True: "yes", False: "no"}[reading.result] if isinstance(reading.result, bool) else str(reading.result)
+    result = reading.result
+    shown = (
+        ("yes" if result else "no")
+        if isinstance(result, bool)
+        else result
+        if isinstance(result, str)
+        else f"{result:.12g}"
+    )
     name = f"{reading.property}@{reading.feature}" if reading.feature else reading.property
     quality = "" if reading.quality == "good" else f" ({reading.quality})"
     when = "" if reading.at_ms is None else f" at {reading.at_ms // 1000}"

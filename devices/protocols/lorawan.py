@@ -88,7 +88,7 @@ class LorawanProfile(
             raise
         if at < len(payload) and kind.tells_rest:
             state.faults.append(f"byte {at}: {len(payload) - at} bytes more than expected")
-        name = "+".join(state.tags) or kind.name
+        name = "+".join(state.tags) if state.tags else kind.name
         return Decoded(state.out, tuple(state.faults), tuple(state.warnings), name)
 
     def request(self, command: str, values: dict[str, Any]) -> Downlink:
@@ -167,7 +167,7 @@ class LorawanProfile(
 class _Kind:
     """A message that can be read."""
 
-    __slots__ = ("lengths", "name", "starts", "step", "tells_rest")
+    __slots__ = ("is_told", "lengths", "name", "starts", "step", "tells_rest")
 
     def __init__(self, message: Message, step: Step) -> None:
         self.step, self.name, self.tells_rest = step, message.called or message.name, message.rest == "fault"
@@ -175,38 +175,48 @@ class _Kind:
         self.starts = [
             [(at, int(byte, 16)) for at, byte in enumerate(start.split()) if byte != ".."] for start in message.starts
         ]
+        self.is_told = not self.lengths and all([at for at, _ in start] == [0] for start in self.starts)
+        """Whether the first byte alone tells that it is this message."""
+
+    def may_begin(self, first: int) -> bool:
+        """Return whether its first byte can be this."""
+        return not self.starts or any(dict(start).get(0, first) == first for start in self.starts)
 
     def fits(self, payload: bytes) -> bool:
         """Return whether a payload can be this message."""
-        if self.lengths and len(payload) not in self.lengths:
-            return False
         size = len(payload)
+        if self.lengths and size not in self.lengths:
+            return False
         return not self.starts or any(all(at < size and payload[at] == byte for at, byte in one) for one in self.starts)
 
 
 class _Kinds:
-    """All messages of a profile, found by FPort and beginning."""
+    """All messages of a profile, found by FPort and first byte."""
 
     def __init__(self, messages: tuple[Message, ...], compiler: Compiler) -> None:
-        self._by_port: dict[int | None, list[_Kind]] = {}
-        ports = sorted({port for message in messages for port in message.ports})
+        by_port: dict[int | None, list[_Kind]] = {}
+        self._ports = sorted({port for message in messages for port in message.ports})
         for message in messages:
             behind = len(message.starts[0].split()) if message.starts else 0
             kind = _Kind(message, compiler.sequence(message.fields, behind))
-            for port in message.ports or [None, *ports]:
-                self._by_port.setdefault(port, []).append(kind)
-        self._ports = ports
+            for port in message.ports or [None, *self._ports]:
+                by_port.setdefault(port, []).append(kind)
+        if None not in by_port and len(self._ports) == 1:
+            by_port[None] = by_port[self._ports[0]]
+        self._known = {
+            port: (kinds, [[kind for kind in kinds if kind.may_begin(first)] for first in range(256)])
+            for port, kinds in by_port.items()
+        }
+        self._any_port = any(not message.ports for message in messages)
 
     def of(self, payload: bytes, port: int | None) -> _Kind:
         """Return the message that some bytes are; raise DecodeError."""
-        kinds = self._by_port.get(port) or self._by_port.get(None)
-        if kinds is None and port is None and len(self._ports) == 1:
-            kinds = self._by_port[self._ports[0]]
-        if kinds is None:
-            known = ", ".join(map(str, self._ports))
-            raise DecodeError(0, f"unknown FPort {port}" if port is not None else f"expected the FPort, one of {known}")
-        for kind in kinds:
-            if kind.fits(payload):
+        known = self._known.get(port) or (self._known.get(None) if self._any_port else None)
+        if known is None:
+            ports = ", ".join(map(str, self._ports))
+            raise DecodeError(0, f"unknown FPort {port}" if port is not None else f"expected the FPort, one of {ports}")
+        for kind in known[1][payload[0]] if payload else known[0]:
+            if (kind.is_told and payload) or kind.fits(payload):
                 return kind
         begin = f" that begins with {payload[:4].hex(' ')}" if payload else ""
         raise DecodeError(0, f"no message of {len(payload)} bytes{begin}")
