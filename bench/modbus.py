@@ -48,7 +48,7 @@ async def silent_units(period_s: float, name: str) -> None:
     live = [unit for unit in range(1, UNITS + 1) if unit not in dead]
     alone, wrong_alone = await periods(live, set(), period_s)
     beside, wrong_beside = await periods(range(1, UNITS + 1), dead, period_s)
-    changes = [figure / statistics.fmean(alone) - 1 for figure in (statistics.fmean(beside), max(beside))]
+    changes = [statistics.fmean(beside) / statistics.fmean(alone) - 1, max(beside) / max(alone) - 1]
     line(f"{name}: period of {len(live)} live units alone, mean / worst", f"{figures(alone)} s", "")
     line(f"{name}: the same beside {DEAD} silent ones", f"{figures(beside)} s", "")
     line(f"{name}: longer by, mean / worst", " / ".join(f"{each:+.0%}" for each in changes), "at most 20 %")
