@@ -37,7 +37,10 @@ _out = Console(soft_wrap=True, highlight=False)
 @profiles_app.command("list")
 def list_profiles() -> None:
     """List the profiles that come with Wayside."""
-    table = Table("profile", "firmware", "protocol", "tells", "takes", box=None)
+    table = Table(box=None)
+    table.add_column("profile", no_wrap=True)
+    for name in ("firmware", "protocol", "tells", "takes"):
+        table.add_column(name)
     for path, profile in _profiles(None):
         tells = [name for name in profile.properties if name in MAIN]
         takes = [name for name in commands_of(profile) if name in {"on", "off", "dim"}]
