@@ -100,12 +100,12 @@ def test_a_command_is_the_message_with_its_values_filled_in() -> None:
         (
             'level: "{level}"',
             'level: "{lavel}"',
-            "acme.yaml:15: commands.dim: '{lavel}' names a value that is not among",
+            "acme.yaml:14: commands.dim: '{lavel}' names a value that is not among",
         ),
         (
-            "topic: set, message",
-            "topic: set, text: x, message",
-            "acme.yaml:15: commands.dim: expected either `text` or",
+            "topic: set",
+            "topic: set\n    text: x",
+            "acme.yaml:14: commands.dim: expected either `text` or",
         ),
     ],
 )

@@ -67,6 +67,12 @@ def test_what_can_be_switched_on_can_be_switched_off_and_proven(path: Path) -> N
     assert profile.lamp is not None or not metered
 
 
+def test_the_device_that_the_page_shows_is_one() -> None:
+    page = (FOLDER.parent / "docs" / "profiles.md").read_text("utf-8")
+    shown = page.partition("```yaml\n")[2].partition("```")[0]
+    assert read_profile(shown.encode(), "level-1.yaml").failures() == []
+
+
 def test_a_vector_that_is_wrong_is_told() -> None:
     wrong = UplinkVector(note="wrong", bytes="01 75 5c", readings={"battery.level": 93.0})
     assert failure(GOOD, wrong) == "battery.level: expected 93.0, got 92.0"

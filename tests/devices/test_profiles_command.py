@@ -34,6 +34,7 @@ def test_bytes_are_shown_as_readings() -> None:
         "battery.level = 92 %\ndistance = 2.116 m\nhousing.tilted = yes\n"
     )
     assert run("decode", "milesight/em310-udl", "0175c8") == "battery.level = 200 % (impossible)\n"
+    assert run("decode", "tasmota/energy-plug", '{"POWER":"OFF"}') == "relay.closed = no\n"
     lines = run("decode", "nas/ul20xx", "83200202", "--port", "61", "--json").splitlines()
     failed = next(reading for reading in map(json.loads, lines) if reading["property"] == "lamp.failure")
     assert (failed["result"], failed["feature"]) == (True, "dali-1")
