@@ -22,10 +22,9 @@ def renderer(template: str) -> Callable[[Mapping[str, str]], str]:
     >>> renderer("{month:02}/{day:02}")({"month": "5", "day": "17"})
     '05/17'
     """
-
-    found = _PLACE.fullmatch(template[len(template.partition("{")[0]) : len(template) - len(template.rpartition("}")[2])])
-    if found is not None and not found[2]:
-        before, name, behind = template[: template.index("{")], found[1], template.rpartition("}")[2]
+    before, _, rest = template.partition("{")
+    name, _, behind = rest.partition("}")
+    if name.isidentifier() and "{" not in behind:
         return lambda names: f"{before}{names.get(name, '')}{behind}"
 
     def put(names: Mapping[str, str]) -> str:

@@ -37,7 +37,10 @@ _out = Console(soft_wrap=True, highlight=False)
 @profiles_app.command("list")
 def list_profiles() -> None:
     """List the profiles that come with Wayside."""
-    table = Table("profile", "firmware", "protocol", "tells", "takes", box=None)
+    table = Table(box=None)
+    table.add_column("profile", no_wrap=True)
+    for name in ("firmware", "protocol", "tells", "takes"):
+        table.add_column(name)
     for path, profile in _profiles(None):
         tells = [name for name in profile.properties if name in MAIN]
         takes = [name for name in commands_of(profile) if name in {"on", "off", "dim"}]
@@ -78,7 +81,7 @@ def try_profiles(files: Files = None) -> None:
 @profiles_app.command("decode")
 def decode_bytes(
     profile: One,
-    payload: Annotated[str, typer.Argument(metavar="HEX", help="The message's bytes; spaces are fine.")],
+    payload: Annotated[str, typer.Argument(metavar="HEX", help="The message's bytes; spaces are fine. JSON as it is.")],
     port: Annotated[int | None, typer.Option(min=0, max=255, help="FPort, where the model uses several.")] = None,
     *,
     json: Annotated[bool, typer.Option("--json", help="One JSON object for each reading.")] = False,
@@ -86,7 +89,7 @@ def decode_bytes(
     """Show what a device says with these bytes."""
     read = _read(_path(profile))
     try:
-        raw = bytes.fromhex(payload)
+        raw = payload.encode() if payload.lstrip().startswith(("{", "[")) else bytes.fromhex(payload)
     except ValueError as error:
         raise Refusal(payload, "expected an even number of hexadecimal digits", "for example 01755c") from error
     try:
