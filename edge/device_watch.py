@@ -227,8 +227,8 @@ class DeviceWatch:
     ) -> Event:
         rule, sample = self._rules.get(outcome.rule), outcome.sample
         setting = self._terms[entry.id].settings.get(outcome.rule)
-        clauses = rule.named if rule and setting and isinstance(sample, rule.watched) else ()
-        known = {name: getattr(sample, name) for name in clauses if getattr(sample, name) is not None}
+        names = rule.names if rule and isinstance(sample, rule.watched) else ()
+        known = {name: getattr(sample, name) for name in names if getattr(sample, name) is not None}
         spot = state.vehicle.spot
         facts = {
             **(setting.parameters if setting else {}),
