@@ -90,10 +90,10 @@ def test_each_output_is_told_of_its_own() -> None:
     assert [(each.feature, each.result) for each in found] == [("1", 1.0), ("2", 2.0)]
 
 
-def test_what_a_device_sends_from_its_memory_is_all_told_at_its_time_and_changes_nothing() -> None:
-    rows = [_current(1.0), _current(5.0, at_ms=START_MS - 60_000), _current(5.0, at_ms=2**60), _current(1.0)]
+def test_what_a_device_sends_from_its_memory_is_told_at_its_time_and_says_nothing_of_now() -> None:
+    rows = [_current(1.0), _current(5.0, at_ms=START_MS - 60_000), _current(6.0, at_ms=2**60), _current(1.0)]
     found = _tell([*enumerate(rows)])
-    assert [(each.result, each.time_ms - START_MS) for each in found] == [(1.0, 0), (5.0, -60_000), (5.0, 2_000)]
+    assert [(each.result, each.time_ms - START_MS) for each in found] == [(1.0, 0), (5.0, -60_000), (6.0, 2_000)]
 
 
 def test_when_a_device_is_offline_its_last_values_are_told_as_stale_once() -> None:
