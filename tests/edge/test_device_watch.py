@@ -108,6 +108,8 @@ def test_while_the_wire_is_down_no_device_is_blamed() -> None:
         time_ms = START_MS + time_s * 1000
         state, outputs = watch.tick(state, entry, time_ms, "synced", trouble="serial: no such port")
         found += outputs
+    state, outputs = watch.tick(state, entry, START_MS + 300_000, "synced")  # it has its periods anew
+    found += outputs
     assert _named(found) == []
     said = [each for each in found if isinstance(each, Presence)]
     assert [(each.state, each.reason) for each in said[1:]] == [
