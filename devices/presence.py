@@ -1,7 +1,7 @@
 """Presence: whether a device is heard, and for how long it has not been; pure.
 
 Silence is counted only while the gateway listens: after a restart, or when its clock was set, a device has its periods
-anew before anybody says that it is gone.
+anew before anybody says that it is gone. While its wire is in trouble it is missing, yet its silence is not its own.
 """
 
 from typing import Literal
@@ -26,16 +26,18 @@ class Hearing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of the last report or tick."""
     last_ms: int | None = None
     """When it was heard last."""
+    missing_ms: int = 0
+    """For how long it was not heard, since then or since the first tick."""
     silent_ms: int = 0
-    """For how long it was not heard while somebody listened, since then or since the first tick."""
+    """The same, without the time in which the wire was in trouble."""
     listened_ms: int = 0
-    """For how long somebody has listened between the last two."""
+    """For how long somebody has listened between the last two, and the wire was all right."""
     told: str = ""
     told_ms: int = 0
 
     @property
     def silent_s(self) -> float:
-        """The same in seconds."""
+        """For how long it was silent, by its own doing."""
         return self.silent_ms / 1000
 
 
@@ -57,8 +59,9 @@ def step(
         state,
         time_ms=time_ms,
         last_ms=time_ms if is_heard else state.last_ms,
-        silent_ms=0 if is_heard else state.silent_ms + listened_ms,
-        listened_ms=listened_ms,
+        missing_ms=0 if is_heard else state.missing_ms + listened_ms,
+        silent_ms=0 if is_heard else state.silent_ms + (0 if trouble else listened_ms),
+        listened_ms=0 if trouble else listened_ms,
     )
     now = _state(after, entry)
     if now == state.told and 0 <= time_ms - state.told_ms < _AGAIN_MS:
@@ -69,7 +72,7 @@ def step(
 
 
 def _state(hearing: Hearing, entry: DeviceEntry) -> Literal["unheard", "live", "late", "offline"]:
-    periods = hearing.silent_s / entry.period_s
+    periods = hearing.missing_ms / 1000 / entry.period_s
     if periods >= PERIODS_MAX:
         return "offline"
     if hearing.last_ms is None:

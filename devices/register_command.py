@@ -61,10 +61,10 @@ class RegisterCommand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def request(self, name: str, values: dict[str, object]) -> tuple[Write, ...]:
         """Return the writes; raise CommandError for a value that it does not take."""
         given = dict(values)
-        feature = given.pop(FEATURE, self.feature if self.repeat is None else "")
-        if not isinstance(feature, str) or feature not in self.steps:
+        feature = str(given.pop(FEATURE, self.feature if self.repeat is None else ""))
+        if feature not in self.steps:
             known = ", ".join(self.steps) or "none"
-            raise CommandError(f"{name}: expected as feature one of: {known[:200]}; got {str(feature)[:40]!r}")
+            raise CommandError(f"{name}: expected as feature one of: {known[:200]}; got {feature[:40]!r}")
         unknown = [key for key in given if key not in self.parameters]
         missing = [key for key in self.parameters if key not in given]
         if unknown or missing:

@@ -51,7 +51,7 @@ class RegisterVector(Vector, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ]
 
 
-class CommandVector(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RegisterCommandVector(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A command, and the writes or the error that it must give."""
 
     note: str
@@ -76,7 +76,7 @@ class RegisterProfile(
     commands: Annotated[dict[Name, RegisterCommand], Meta(max_length=64)] = msgspec.field(default_factory=dict)
     """``on``, ``off`` and ``dim`` (with a ``level`` in percent) are those of a lamp."""
     vectors: Annotated[tuple[RegisterVector, ...], Meta(min_length=2)]
-    command_vectors: tuple[CommandVector, ...] = ()
+    command_vectors: tuple[RegisterCommandVector, ...] = ()
 
     def check(self, document: Document) -> None:
         """Raise ConfigError for what is well-formed and yet wrong."""
@@ -238,7 +238,7 @@ class RegisterProfile(
             tuple(fault for part in parts for fault in part.faults),
         )
 
-    def _command_failure(self, vector: CommandVector) -> str:
+    def _command_failure(self, vector: RegisterCommandVector) -> str:
         try:
             request = self.request(vector.command, dict(vector.values))
         except CommandError as error:

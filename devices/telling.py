@@ -54,6 +54,8 @@ class TellingState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     told: dict[str, Told] = {}
     """By property and feature: ``current@2``."""
+    memory: dict[str, Told] = {}
+    """The same, of what it sends from its memory."""
     fix: FixTold | None = None
 
 
@@ -86,23 +88,23 @@ def step(
         time_ms: when.
         suspects: properties that are stuck, or not to be believed for another reason.
     """
-    told, found = dict(state.told), list[Observation]()
+    now, memory, found = dict(state.told), dict(state.memory), list[Observation]()
     for reading in readings:
+        told, quality, at_ms = now, reading.quality, time_ms
         if not is_of_now(reading):
-            at_ms = time_ms if reading.at_ms is None else min(reading.at_ms, time_ms)
-            found.append(_observation(entry, reading, at_ms, reading.quality))
-            continue
-        quality: Quality = "suspect" if reading.quality == "good" and reading.property in suspects else reading.quality
+            told, at_ms = memory, time_ms if reading.at_ms is None else min(reading.at_ms, time_ms)
+        elif quality == "good" and reading.property in suspects:
+            quality = "suspect"
         name = f"{reading.property}@{reading.feature}" if reading.feature else reading.property
         before = told.get(name)
         if before is None and len(told) >= _NAMES_MAX:
             continue
-        if before is None or _is_news(before, reading, quality, entry, time_ms):
-            told[name] = Told(time_ms, reading.result, reading.unit, quality, reading.result)
-            found.append(_observation(entry, reading, time_ms, quality))
+        if before is None or _is_news(before, reading, quality, entry, at_ms):
+            told[name] = Told(at_ms, reading.result, reading.unit, quality, reading.result)
+            found.append(_observation(entry, reading, at_ms, quality))
         elif before.latest != reading.result:
             told[name] = msgspec.structs.replace(before, latest=reading.result)
-    return msgspec.structs.replace(state, told=told), found
+    return msgspec.structs.replace(state, told=now, memory=memory), found
 
 
 def faded(state: TellingState, entry: DeviceEntry, time_ms: int) -> tuple[TellingState, list[Observation]]:

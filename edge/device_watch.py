@@ -94,7 +94,9 @@ class DeviceWatch:
         # Were it not for the second condition, a gateway's clock that was set back would silence its devices.
         is_old = time_ms < state.time_ms <= report.received_ms
         if is_old:
-            readings = tuple(each if each.at_ms else msgspec.structs.replace(each, at_ms=time_ms) for each in readings)
+            readings = tuple(
+                msgspec.structs.replace(each, at_ms=time_ms) if each.at_ms is None else each for each in readings
+            )
             positions = tuple(msgspec.structs.replace(each, is_late=True) for each in positions)
         live = tuple(each for each in readings if is_of_now(each))
         now = tuple(each for each in positions if not each.is_late)
@@ -227,8 +229,8 @@ class DeviceWatch:
     ) -> Event:
         rule, sample = self._rules.get(outcome.rule), outcome.sample
         setting = self._terms[entry.id].settings.get(outcome.rule)
-        clauses = rule.named if rule and setting and isinstance(sample, rule.watched) else ()
-        known = {name: getattr(sample, name) for name in clauses if getattr(sample, name) is not None}
+        names = rule.names if rule and isinstance(sample, rule.watched) else ()
+        known = {name: getattr(sample, name) for name in names if getattr(sample, name) is not None}
         spot = state.vehicle.spot
         facts = {
             **(setting.parameters if setting else {}),
@@ -242,7 +244,7 @@ class DeviceWatch:
             rule=outcome.rule,
             kind=outcome.kind,
             device=entry.id,
-            time_ms=sample.time_ms,
+            time_ms=outcome.time_ms,
             start_ms=outcome.start_ms,
             end_ms=None if isinstance(outcome, Raised) else outcome.end_ms,
             clock=clock,

@@ -33,6 +33,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     time_ms: int = -1
     """Of the last sample that told whether the condition holds; -1 before the first."""
+    newest_ms: int = -1
+    """Of the last sample, whether it told or not."""
     holds: bool = False
     since_ms: int = 0
     """Since when all samples have said the same, without a gap."""
@@ -56,6 +58,7 @@ class Raised(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str
     rule: str
     kind: str
+    time_ms: int
     start_ms: int
     sample: Sample
 
@@ -66,6 +69,7 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str
     rule: str
     kind: str
+    time_ms: int
     start_ms: int
     end_ms: int
     sample: Sample
@@ -107,8 +111,7 @@ def step(state: RulesState, sample: Sample, settings: Iterable[DeviceSetting]) -
                 known = _doubted(known, rule, sample.heard_ms, outcomes)
         else:
             known = _told(known, setting, sample, outcomes)
-        if known.time_ms >= 0:
-            after[rule.file.name] = known
+        after[rule.file.name] = known
     return after, outcomes
 
 
@@ -116,7 +119,9 @@ def dropped(state: RulesState, sample: Sample, settings: Iterable[DeviceSetting]
     """End what was raised by rules that watch the device no more: whoever was told of the start is told of the end."""
     names = {setting.rule.file.name for setting in settings}
     gone = {name: known for name, known in state.items() if name not in names}
-    ended: list[Outcome] = [_cleared(known, name, sample) for name, known in gone.items() if known.event_id]
+    ended: list[Outcome] = [
+        _cleared(known, name, known.time_ms, sample) for name, known in gone.items() if known.event_id
+    ]
     return {name: known for name, known in state.items() if name in names}, ended
 
 
@@ -125,12 +130,12 @@ def _told(known: Progress, setting: DeviceSetting, sample: Sample, outcomes: lis
     rule = setting.rule
     # Silence is measured by who listens, everything else by who speaks.
     time_ms = sample.heard_ms if rule.is_passing else sample.time_ms
-    if time_ms < known.time_ms and not rule.is_passing and known.time_ms <= sample.heard_ms:
-        return known  # late; were it not for the second condition, a clock that was set back would silence the rule
+    if time_ms < known.newest_ms <= sample.heard_ms and not rule.is_passing:
+        return known  # late; were it not for the second comparison, a clock that was set back would silence the rule
     holds = rule.verdict(sample, setting.parameters)
     passed_ms = time_ms - known.time_ms
     if holds is None:
-        known = msgspec.structs.replace(known, is_unknown=True) if known.time_ms >= 0 else known
+        known = msgspec.structs.replace(known, is_unknown=True, newest_ms=time_ms)
         return _doubted(known, rule, time_ms, outcomes) if passed_ms > setting.gap_ms else known
     if known.time_ms >= 0 and passed_ms > setting.gap_ms:
         known = _doubted(known, rule, known.time_ms + setting.gap_ms, outcomes)
@@ -140,6 +145,7 @@ def _told(known: Progress, setting: DeviceSetting, sample: Sample, outcomes: lis
     known = msgspec.structs.replace(
         known,
         time_ms=time_ms,
+        newest_ms=time_ms,
         holds=holds,
         since_ms=known.since_ms if goes_on else time_ms,
         credited_ms=known.credited_ms + (0 if known.is_unknown else passed_ms) if goes_on else 0,
@@ -150,7 +156,7 @@ def _told(known: Progress, setting: DeviceSetting, sample: Sample, outcomes: lis
     if holds and not known.event_id and known.credited_ms >= setting.hold_ms:
         known = _raised(known, rule, sample, outcomes)
     elif not holds and known.event_id and known.credited_ms >= setting.clear_ms:
-        outcomes.append(_cleared(known, rule.file.name, sample))
+        outcomes.append(_cleared(known, rule.file.name, time_ms, sample))
         known = msgspec.structs.replace(known, event_id="", kind="", start_ms=0, last_ms=0)
     return known
 
@@ -166,15 +172,17 @@ def _doubted(known: Progress, rule: Rule, time_ms: int, outcomes: list[Outcome])
 def _raised(known: Progress, rule: Rule, sample: Sample, outcomes: list[Outcome]) -> Progress:
     name, kind, start_ms = rule.file.name, rule.file.kind, known.since_ms
     event_id = uuid7_of(start_ms, sample.device, name)
-    outcomes.append(Raised(event_id=event_id, rule=name, kind=kind, start_ms=start_ms, sample=sample))
+    raised = Raised(event_id=event_id, rule=name, kind=kind, time_ms=known.time_ms, start_ms=start_ms, sample=sample)
+    outcomes.append(raised)
     return msgspec.structs.replace(known, event_id=event_id, kind=kind, start_ms=start_ms)
 
 
-def _cleared(known: Progress, name: str, sample: Sample) -> Cleared:
+def _cleared(known: Progress, name: str, time_ms: int, sample: Sample) -> Cleared:
     return Cleared(
         event_id=known.event_id,
         rule=name,
         kind=known.kind,
+        time_ms=max(known.start_ms, time_ms),
         start_ms=known.start_ms,
         end_ms=max(known.start_ms, known.last_ms),
         sample=sample,

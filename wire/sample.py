@@ -52,7 +52,7 @@ class ManholeSample(Sample, frozen=True, kw_only=True):
     is_open: bool | None = None
     """By the sensor's own word."""
     is_tilted: bool | None = None
-    """By the sensor's own word."""
+    """By the sensor's own word, or by its angle."""
     tilt_deg: float | None = None
     """Against how it lay when the sensor was new, or as configured."""
     is_lost: bool | None = None
@@ -147,6 +147,10 @@ class LampSample(Sample, frozen=True, kw_only=True):
     """It was switched, and the current has not shown it within the time that it may take."""
     is_stuck: bool | None = None
     """Its relay does not follow."""
+    is_over_current: bool | None = None
+    """It burns and draws more than its model does at this level ..."""
+    is_under_current: bool | None = None
+    """... or less."""
     for_s: float | None = None
     """How long what is wrong has been so."""
     expected_a: float | None = None

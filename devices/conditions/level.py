@@ -40,6 +40,7 @@ class LevelState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     raw_count: int = 0
     """... so many times without a change."""
     is_stuck: bool | None = None
+    rise_m_per_h: float | None = None
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,7 +67,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             state = self._measured(state, seen)
         is_fresh = seen.time_ms - state.time_ms <= self._gap_ms(seen) and bool(state.points)
         is_believed = is_fresh and not state.is_stuck
-        level_m, rise = (_middle_m(state.points), self._rise(state.points, seen)) if is_believed else (None, None)
+        level_m, rise = (_middle_m(state.points), state.rise_m_per_h) if is_believed else (None, None)
         return state, LevelSample(
             **seen.base,
             level_m=None if level_m is None else round(level_m, 4),
@@ -95,12 +96,14 @@ class Level(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         kept = tuple(each for each in points if seen.time_ms - each.time_ms <= window_ms)
         if len(kept) > _SAMPLES_MAX:  # every second one of the older half
             kept = kept[: _SAMPLES_MAX // 2 : 2] + kept[_SAMPLES_MAX // 2 :]
+        kept = kept if len(kept) >= 3 else points[-3:]
         return LevelState(
-            points=kept if len(kept) >= 3 else points[-3:],
+            points=kept,
             time_ms=seen.time_ms,
             raw_m=raw_m,
             raw_since_ms=since_ms,
             raw_count=count,
+            rise_m_per_h=self._rise(kept, seen),
             is_stuck=0 < self.stuck_s <= lasted_s and count >= _STUCK_SAMPLES_MIN,
         )
 

@@ -18,6 +18,7 @@ from wire.sample import VehicleSample
 _BELIEVED = 3
 _JITTER_M = 50.0
 _NEAR_PIECES = 8
+_POWER_CUT = frozenset({"main_power_off", "power_cut"})
 
 
 class Spot(msgspec.Struct, frozen=True, array_like=True):
@@ -47,7 +48,8 @@ class VehicleState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     piece: int = 0
     """The piece of the corridor's line that it was nearest to."""
     gap_s: float | None = None
-    flags: tuple[str, ...] | None = None
+    is_overspeed_told: bool | None = None
+    is_power_cut: bool | None = None
     coverage: Coverage | None = None
 
 
@@ -80,7 +82,11 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         if state.gap_s is not None:
             state = msgspec.structs.replace(state, gap_s=state.gap_s + seen.listened_s)
         for position in seen.positions:
-            state = msgspec.structs.replace(state, flags=position.flags)
+            state = msgspec.structs.replace(
+                state,
+                is_overspeed_told="overspeed" in position.flags,
+                is_power_cut=not _POWER_CUT.isdisjoint(position.flags),
+            )
             if position.is_positioned:
                 state = self._located(state, seen, position)
         state = self._swept(state, seen, late)
@@ -133,7 +139,7 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return msgspec.structs.replace(state, coverage=coverage)
 
     def _sample(self, state: VehicleState, seen: Seen) -> VehicleSample:
-        spot, flags = state.spot, state.flags
+        spot = state.spot
         fresh_ms = PERIODS_MAX * seen.entry.period_s * 1000
         is_now = spot is not None and (spot.time_ms == seen.time_ms if seen.positions else True)
         is_fresh = is_now and spot is not None and seen.time_ms - spot.time_ms <= fresh_ms
@@ -147,8 +153,8 @@ class Vehicle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             off_m=state.off_m if is_fresh and seen.entry.corridor else None,
             is_in_hours=self._is_in_hours(seen),
             is_bed_uncovered=None if bed is None else not bed,
-            is_overspeed_told=None if flags is None else "overspeed" in flags,
-            is_power_cut=None if flags is None else "main_power_off" in flags,
+            is_overspeed_told=state.is_overspeed_told,
+            is_power_cut=state.is_power_cut,
             gap_s=None if state.gap_s is None else round(state.gap_s, 3),
             coverage_share=share_of(state.coverage),
             is_due=None if state.coverage is None else _hour(seen) >= self.sweep_due_h,

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import struct
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from msgspec import Meta
 
 from devices.protocols.modbus import ACKNOWLEDGED, BUSY, GATEWAY, SlaveError, read_request, write_request
 from devices.reading import DecodeError, Reading
-from devices.report import Report, Request, Write
+from devices.report import Report, Request
 from edge.links.link import Known, Take, Unreachable
 from edge.links.modbus_rota import Rota
 from edge.links.modbus_units import Unit, units_of
@@ -85,7 +86,7 @@ class _Order(msgspec.Struct):
 
     unit: int
     feature: str
-    writes: tuple[Write, ...]
+    requests: tuple[bytes, ...]
     done: asyncio.Future[None]
     attempts: int = 0
 
@@ -101,7 +102,13 @@ class ModbusLink:
         self._config, self._take = config, take
         self._wire = config.wire()
         self._units: dict[int, Unit] = units_of(devices)
-        self._rota = Rota(self._units, period_s=config.period_s, timeout_s=config.timeout_s, now_s=time.monotonic())
+        self._rota = Rota(
+            self._units,
+            period_s=config.period_s,
+            timeout_s=config.timeout_s,
+            quiet_s=max(self._wire.quiet_s, 2 * config.timeout_s) if self._wire.quiet_s else 0.0,
+            now_s=time.monotonic(),
+        )
         self._orders: list[_Order] = []
         self._hurried: dict[int, set[str]] = {}
         """By unit, which of its outputs are to be read at once."""
@@ -141,13 +148,17 @@ class ModbusLink:
             raise Unreachable(f"{self.id}: {self._wire.reason}")
         if len(self._orders) >= _ORDERS_MAX:
             raise Unreachable(f"{self.id} has {_ORDERS_MAX} commands waiting")
-        order = _Order(unit, feature, request, asyncio.get_running_loop().create_future())
+        try:
+            requests = tuple(write_request(write) for write in request)
+        except (struct.error, IndexError) as error:
+            raise Unreachable(f"{self.id}: {request} cannot be written: {error}") from error
+        order = _Order(unit, feature, requests, asyncio.get_running_loop().create_future())
         self._orders.append(order)
         self._wake.set()
         await order.done
 
     async def run(self) -> None:
-        """Poll and write for ever; a connection that fails is made again after 1 to 30 s, at random."""
+        """Poll and write for ever; a connection that fails is made again after 0.2 to 30 s, at random."""
         failures = 0
         async with asyncio.TaskGroup() as tasks:
             while True:
@@ -162,7 +173,7 @@ class ModbusLink:
                     self._wire.close()
                 self._fail_orders()
                 failures = 0 if time.monotonic() - began_s > _STEADY_S else failures + 1
-                await asyncio.sleep(random.uniform(0.5, min(_BACKOFF_MAX_S, 2.0**failures)))  # noqa: S311  # jitter
+                await asyncio.sleep(random.uniform(0.2, min(_BACKOFF_MAX_S, 0.5 * 2.0**failures)))  # noqa: S311  # jitter
 
     async def _serve(self, tasks: asyncio.TaskGroup) -> None:
         """Do what is due until the connection is lost."""
@@ -251,8 +262,8 @@ class ModbusLink:
             return True
         asked_s = time.monotonic()
         try:
-            for write in order.writes:
-                await self._write(order.unit, write)
+            for request in order.requests:
+                await self._write(order.unit, request)
         except SilentError as error:
             now_s = time.monotonic()
             self._rota.done(order.unit, is_heard=False, now_s=now_s, took_s=now_s - asked_s)
@@ -275,9 +286,9 @@ class ModbusLink:
             self._rota.hurry(order.unit)
         return True
 
-    async def _write(self, unit: int, write: Write) -> None:
+    async def _write(self, unit: int, request: bytes) -> None:
         try:
-            await self._ask(unit, write_request(write))
+            await self._ask(unit, request)
         except SlaveError as error:
             if error.code != ACKNOWLEDGED:
                 raise

@@ -13,6 +13,7 @@ of a unit that had answered counts as well. No clock here: each call is told the
 (None, 5.0)
 """
 
+import math
 from collections.abc import Iterable
 
 import msgspec
@@ -107,9 +108,8 @@ class Rota:
             return
         turn.polls += 1
         # By its own beat, so that a late turn does not delay those after it; turns that were missed are not made up.
-        turn.due_s += self._period_s
-        if turn.due_s <= now_s:
-            turn.due_s = now_s + self._period_s if turn.due_s <= now_s - self._period_s else now_s
+        beats = max(math.floor((now_s - turn.due_s) / self._period_s), 0) + 1
+        turn.due_s += beats * self._period_s
 
     def _choose(self, now_s: float) -> int | None:
         for unit in self._hurried:

@@ -35,6 +35,7 @@ from devices.reading import CommandError, DecodeError
 from devices.register_map import Layout, Register, blocks_of, cells_of, raw_of_words, words_of
 from devices.registers import RegisterProfile
 from devices.report import Write
+from tests.soak.fuzz_registers import PROFILES, fuzz
 from wayside.profiles import FOLDER
 
 MAPS = Path(os.environ.get("WAYSIDE_DATA", "/nowhere")) / "vectors" / "modbus"
@@ -488,3 +489,27 @@ def test_a_meter_decodes_as_the_standard_says() -> None:
         ("voltage", 231.25, "V"),
         ("current", 0.5, "A"),
     ]
+
+
+def test_ten_thousand_spoilt_answers_end_in_readings_faults_or_errors() -> None:
+    outcome = fuzz(10_000, seed=4)
+    assert outcome.inputs == 10_000
+    assert min(outcome.readings, outcome.faults, outcome.errors, outcome.frames) > 500
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: f"{profile.vendor}/{profile.model}")
+def test_a_profile_makes_of_its_vectors_what_they_say(profile: RegisterProfile) -> None:
+    assert profile.failures() == []
+
+
+def test_a_vector_that_is_wrong_is_told() -> None:
+    wrong = read(
+        MINIMAL.replace("{level: 50}", "{level: 51}")
+        + "command_vectors:\n  - {note: third, command: dim, values: {level: 33}, "
+        + "writes: [{function: 6, address: 0, values: [34]}]}\n"
+        + "  - {note: bright, command: dim, values: {level: 100}, error: at most}\n"
+    )
+    half, third, bright = wrong.failures()
+    assert half == "half: level: expected 51.0, got 50.0"
+    assert "got (Write(function=6, address=0, values=(33,)),)" in third
+    assert bright.startswith("bright: expected an error with 'at most'")

@@ -323,6 +323,9 @@ def test_a_request_that_is_none_of_modbus_is_unreachable() -> None:
             ):
                 with pytest.raises(Unreachable, match="has no unit"):
                     await bus.link.send(address, request)
+            for values in ((70_000,), ()):
+                with pytest.raises(Unreachable, match="cannot be written"):
+                    await bus.link.send("1", (Write(function=6, address=0, values=values),))
 
     asyncio.run(scenario())
 

@@ -1,1 +1,1 @@
-"""Simulators: devices that speak as real ones do, over real sockets, with faults on demand."""
+"""Simulators: devices that speak what real ones speak, over real sockets, with faults on demand."""
