@@ -77,6 +77,8 @@ class Gateway:
         self._ready, self._turn = asyncio.Event(), asyncio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
         self._gathered, self._has_gathered = Sheet(), asyncio.Event()
+        self._kept: asyncio.Queue[Sheet] = asyncio.Queue()
+        """Sheets that are committed, and ask something of links."""
 
     async def run(self) -> None:
         """Hear, obey and watch for ever; raise sqlite3.Error when the disk does not commit."""
@@ -89,6 +91,7 @@ class Gateway:
             tasks.create_task(self._tick())
             tasks.create_task(self._watch_silence())
             tasks.create_task(self._write_gathered())
+            tasks.create_task(self._act(tasks))
 
     async def take(self, report: Report) -> None:
         """Take what a device said; return when all that it leads to is committed."""
@@ -207,28 +210,31 @@ class Gateway:
         for condition in sheet.conditions:
             self._devices.condition(condition, self._clock_state, sheet)
         if sheet.is_empty:
-            self._act(sheet)
+            if sheet.looks:
+                self._kept.put_nowait(sheet)
             return
         future = self._outbox.put(sheet.rows(), self._encoded(sheet), is_urgent=is_urgent)
         if sheet.asks or sheet.looks:
             loop = asyncio.get_running_loop()
-            future.add_done_callback(lambda done: call_in(loop, partial(self._act_if_kept, sheet, done)))
+            future.add_done_callback(lambda done: call_in(loop, partial(self._keep, sheet, done)))
         await asyncio.wrap_future(future)
+
+    def _keep(self, sheet: Sheet, done: Future[Any]) -> None:
+        if done.exception() is None:
+            self._kept.put_nowait(sheet)
+
+    async def _act(self, tasks: asyncio.TaskGroup) -> None:
+        """Ask of links what committed sheets say."""
+        while True:
+            sheet = await self._kept.get()
+            for ask in sheet.asks:
+                self._asks.start(tasks, ask)
+            for name in sheet.looks:
+                entry = self._lighting.entries[name]
+                self.links[entry.link].hurry(entry.address)
 
     def _encoded(self, sheet: Sheet) -> dict[str, bytes]:
         states: dict[str, msgspec.Struct] = dict(sheet.states)
         states |= {gateway_lamps.state_name(name): self._lighting.shadows[name] for name in sheet.lamps}
         states |= {gateway_devices.state_name(name): self._devices.states[name] for name in sheet.devices}
         return {name: msgspec.msgpack.encode(state) for name, state in states.items()}
-
-    def _act_if_kept(self, sheet: Sheet, done: Future[Any]) -> None:
-        if done.exception() is None:
-            self._act(sheet)
-
-    def _act(self, sheet: Sheet) -> None:
-        for ask in sheet.asks:
-            assert self._tasks is not None  # noqa: S101  # nothing is asked before the links run
-            self._asks.start(self._tasks, ask)
-        for name in sheet.looks:
-            entry = self._lighting.entries[name]
-            self.links[entry.link].hurry(entry.address)
