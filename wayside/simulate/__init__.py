@@ -1,0 +1,1 @@
+"""Simulators: devices that speak what real ones speak, over real sockets, with faults on demand."""
