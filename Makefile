@@ -24,7 +24,8 @@ demo: set-up ## a camera, a case, in your browser, within a minute
 	@$(BIN)/wayside demo $(DEMO_FLAGS) $(if $(SOURCE),'$(SOURCE)')
 
 test: debian-packages set-up-dev static ## everything that CI runs: real servers, real browser, real footage
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist worksteal -m "not system"
+	@$(BIN)/pytest -m system
 
 check: set-up-dev static ## what can be said within a minute, without servers
 	@$(BIN)/pytest -q -n 2 -m "not system and not data"

@@ -18,6 +18,20 @@ class Reading(msgspec.Struct, frozen=True):
     feature: str = ""
     """What of the device it is about, where it has several of a kind: an output, a phase, a DALI address."""
     quality: Quality = "good"
+    at_ms: int | None = None
+    """When it was measured, where the device sends it later from its memory; it says nothing of now."""
+
+
+class Decoded(msgspec.Struct, frozen=True):
+    """All that one message says."""
+
+    readings: list[Reading]
+    faults: tuple[str, ...] = ()
+    """What could not be read, though the rest could."""
+    warnings: tuple[str, ...] = ()
+    """What the device itself complains of, or its profile finds wrong: ``dali-1 lamp.failure``."""
+    message: str = ""
+    """Which of the profile's messages it was."""
 
 
 class DecodeError(ValueError):
@@ -26,8 +40,13 @@ class DecodeError(ValueError):
     Attributes:
         at_byte: offset of the first byte that could not be read.
         problem: what is wrong with it.
+        readings: what had been read before.
     """
 
-    def __init__(self, at_byte: int, problem: str) -> None:
-        self.at_byte, self.problem = at_byte, problem
+    def __init__(self, at_byte: int, problem: str, readings: tuple[Reading, ...] = ()) -> None:
+        self.at_byte, self.problem, self.readings = at_byte, problem, readings
         super().__init__(f"byte {at_byte}: {problem}")
+
+
+class CommandError(ValueError):
+    """A command that the profile does not have, or a value that it does not take."""

@@ -34,7 +34,7 @@ from wire.receipt import Receipt
 ROOT = Path(__file__).parent.parent
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
-SCHEMAS: dict[str, type] = {
+SCHEMAS: dict[str, Any] = {
     "docs/schema/camera.json": Camera,
     "docs/schema/centre.json": Centre,
     "docs/schema/edge.json": Agent,
@@ -60,7 +60,7 @@ SCHEMAS: dict[str, type] = {
 """Path in the tree, and what it is the schema of."""
 
 
-def schema(kind: type) -> bytes:
+def schema(kind: Any) -> bytes:
     """Return the JSON Schema of ``kind``, ready to be written."""
     (reference,), components = msgspec.json.schema_components([kind])
     for struct in _structs(kind):
@@ -84,7 +84,7 @@ def _made() -> Iterator[tuple[str, bytes]]:
         yield str(document.relative_to(ROOT)), filled(document.read_text("utf-8"), structs).encode()
 
 
-def _structs(kind: type) -> list[type]:
+def _structs(kind: Any) -> list[type]:
     """Return every struct that a type is made of."""
     found: dict[type, None] = {}
     waiting: list[Any] = [msgspec.inspect.type_info(kind)]
