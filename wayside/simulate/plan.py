@@ -8,11 +8,9 @@ import msgspec
 from devices.inventory import Corridor, DeviceEntry
 from wire.values import Position
 
-LAMPS_A_BUS = 100
-"""Lamps behind one Modbus gateway, as units 1 to 100."""
-LAMPS_A_CIRCUIT = 25
-_CIRCUIT_UNIT = 200
-"""The meters of a bus's circuits are its units from 201 on."""
+LAMPS_A_BUS = 50
+"""Lamps behind one Modbus gateway, as units 1 to 50; they are a circuit, whose meter is unit 247."""
+_METER_UNIT = 247
 _LAMP_M = 30.0
 _BLOCK_M = 120.0
 _METRES_A_DEGREE = 111_320.0
@@ -57,8 +55,8 @@ def plan_city(
 ) -> Plan:
     """Return a city around ``place`` (WGS-84 degrees); one level a ten manholes unless told otherwise.
 
-    Streets cross every 120 m; a street is a group, every 25 lamps along it are a circuit, every 100 lamps a bus, and
-    a quarter of the compass an area.
+    Streets cross every 120 m; a street is a group, every 50 lamps along them are a circuit and a bus, and a quarter of
+    the compass is an area.
     """
     side_m = max(2 * _BLOCK_M, math.ceil(math.sqrt(lamps * _LAMP_M * _BLOCK_M / 2) / _BLOCK_M) * _BLOCK_M)
     streets = _streets(side_m)
@@ -113,7 +111,7 @@ def _lamp(place: Position, number: int, spot: _Spot, period_s: float) -> DeviceE
         address=str(unit + 1),
         position=_at(place, spot.east_m, spot.north_m),
         area=_area(spot.east_m, spot.north_m),
-        circuit=f"c-{number // LAMPS_A_CIRCUIT + 1:03}",
+        circuit=f"c-{bus + 1:02}",
         groups=(spot.street.group,),
         rated_w=80.0,
         period_s=period_s,
@@ -122,21 +120,20 @@ def _lamp(place: Position, number: int, spot: _Spot, period_s: float) -> DeviceE
 
 def _circuits(lamps: tuple[DeviceEntry, ...], period_s: float) -> tuple[DeviceEntry, ...]:
     """Return the meter of each circuit."""
-    first = {lamp.circuit: (number, lamp) for number, lamp in reversed(list(enumerate(lamps)))}
     return tuple(
         DeviceEntry(
-            id=f"circuit-{number // LAMPS_A_CIRCUIT + 1:03}",
+            id=f"meter-{lamp.circuit}",
             role="circuit",
             name=f"Circuit {lamp.circuit} 回路",
             profile="wayside/circuit-meter",
             link=lamp.link,
-            address=str(_CIRCUIT_UNIT + 1 + number % LAMPS_A_BUS // LAMPS_A_CIRCUIT),
+            address=str(_METER_UNIT),
             position=lamp.position,
             area=lamp.area,
             circuit=lamp.circuit,
             period_s=period_s,
         )
-        for number, lamp in sorted(first.values())
+        for lamp in lamps[::LAMPS_A_BUS]
     )
 
 
