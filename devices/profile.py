@@ -6,17 +6,18 @@ A new kind of profile is a subclass of Header with the methods named there, and 
 from config.document import Document
 from devices.header import check_lamp
 from devices.protocols.lorawan import LorawanProfile
+from devices.protocols.plain_json import JsonProfile
 from devices.reading import Reading
 from devices.report import Request
 
-Profile = LorawanProfile
+Profile = LorawanProfile | JsonProfile
 """One file under ``firmware_profiles/<vendor>/``."""
 
 
 def read_profile(content: bytes, source: str) -> Profile:
     """Return the profile in ``content``; raise ConfigError naming file, line and key of what is wrong."""
     document = Document(content, source)
-    profile = document.read(Profile)
+    profile: Profile = document.read(Profile)  # type: ignore[arg-type]  # a union is a type to msgspec
     check_lamp(profile.lamp, document)
     profile.check(document)
     return profile

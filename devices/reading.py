@@ -9,7 +9,7 @@ Quality = Literal["good", "stale", "suspect", "impossible"]
 ``stale``: older than three of its periods."""
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """A property, its result, and the UCUM code of its unit (empty for words, counts and flags)."""
 
     property: str
@@ -22,7 +22,7 @@ class Reading(msgspec.Struct, frozen=True):
     """When it was measured, where the device sends it later from its memory; it says nothing of now."""
 
 
-class Decoded(msgspec.Struct, frozen=True):
+class Decoded(msgspec.Struct, frozen=True, gc=False):
     """All that one message says."""
 
     readings: list[Reading]

@@ -40,10 +40,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Downlink(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes to a device on a radio network."""
+    """Bytes to a device on a radio network, or on a broker."""
 
     port: int
+    """FPort; 0 for a device that is on a broker itself."""
     payload: bytes
+    topic: str = ""
+    """Where on a broker, behind the device's own part of it; none on a radio network."""
 
 
 class Write(msgspec.Struct, frozen=True, kw_only=True):

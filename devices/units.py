@@ -42,6 +42,7 @@ _METRIC = {
     "rad": ("rad", 1.0),
 }
 _OTHER = {
+    "": ("", 1.0),  # only an annotation, as in {lamps}
     "1": ("", 1.0),
     "%": ("", 0.01),
     "[ppth]": ("", 1e-3),
@@ -64,7 +65,7 @@ _OTHER = {
     "By": ("By", 1.0),
 }
 _PREFIXES = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "c": 1e-2, "d": 1e-1, "h": 1e2, "k": 1e3, "M": 1e6, "G": 1e9}
-_TERM = re.compile(r"(?P<code>[A-Za-z%]*(?:\[[A-Za-z_]+\])?|1)(?P<power>-?[1-9])?(?:\{[!-z|~]*\})?$")
+_TERM = re.compile(r"(?P<code>1|[A-Za-z%]*(?:\[[A-Za-z_]+\])?)(?P<power>(?<=\D)-?[1-9])?(?:\{[!-z|~]*\})?$")
 
 
 def is_unit(code: str) -> bool:
@@ -85,7 +86,7 @@ def _size(code: str) -> tuple[str, float] | None:
     powers: dict[str, int] = {}
     size = 1.0
     for sign, term in re.findall(r"(^|[./])([^./]*)", code):
-        found = _TERM.match(term)
+        found = _TERM.match(term) if term else None
         atom = _atom(found["code"]) if found else None
         if found is None or atom is None:
             return None

@@ -1,6 +1,7 @@
 """Value: how a raw number or word that a device sent becomes a reading, and back; shared by every kind of profile."""
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Annotated
 
@@ -8,11 +9,12 @@ import msgspec
 from msgspec import Meta
 
 from config.document import Document
-from devices.reading import CommandError, Reading
+from devices.reading import CommandError, Quality, Reading
 from devices.units import is_unit
 
 Property = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$(?!\n)", max_length=64)]
 Scalar = bool | float | str
+WORDS_SHOWN = 12
 Real = Annotated[float, Meta(ge=-1e18, le=1e18)]
 
 
@@ -32,7 +34,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     power_of: Annotated[float, Meta(gt=1, le=10)] | None = None
     """For logarithmic numbers: the result is this base to the power of the scaled number, then ``times``."""
     times: Real = 1.0
-    decimals: Annotated[int, Meta(ge=0, le=9)] = 6
+    decimals: Annotated[int, Meta(ge=0, le=12)] = 6
     """Digits kept, so that 308 tenths are 30.8 and not 30.800000000000001."""
     words: dict[int, Scalar] = {}
     """What a raw number means, if it stands for a word, a flag or a number of a table; one not listed is an error."""
@@ -59,28 +61,33 @@ def maker(value: Value) -> Make | None:
     """Return what makes readings of a value, or none if it has no property."""
     if value.property is None:
         return None
-    name, unit, words, none = value.property, value.unit, value.words, value.none
-    result_of = _conversion(value)
-    low = -math.inf if value.min is None else value.min
-    high = math.inf if value.max is None else value.max
-    quality = "suspect" if value.suspect else "good"
+    name, unit, none = value.property, value.unit, value.none
+    low = -sys.float_info.max if value.min is None else value.min
+    high = sys.float_info.max if value.max is None else value.max
+    quality: Quality = "suspect" if value.suspect else "good"
+    if value.words:
+        words = value.words
 
-    def word(raw: float, feature: str, at_ms: int | None) -> Reading | None:
-        if raw in none:
-            return None
-        return Reading(name, words[raw], unit, feature, quality, at_ms)  # type: ignore[index,arg-type]
+        def word(raw: float, feature: str, at_ms: int | None) -> Reading | None:
+            if raw in none:
+                return None
+            return Reading(name, words[raw], unit, feature, quality, at_ms)  # type: ignore[index]
+
+        return word
+    shift, divisor = _exact(value)
+    result_of = _conversion(value)
 
     def number(raw: float, feature: str, at_ms: int | None) -> Reading | None:
         if raw in none:
             return None
-        result = result_of(raw)
+        result = (raw + shift) / divisor if divisor and type(raw) is int else result_of(raw)
         if low <= result <= high:
-            return Reading(name, result, unit, feature, quality, at_ms)  # type: ignore[arg-type]
+            return Reading(name, result, unit, feature, quality, at_ms)
         if result - result:  # NaN and infinities, by which a device says that it has no number
             return None
         return Reading(name, result, unit, feature, "impossible", at_ms)
 
-    return word if words else number
+    return number
 
 
 def raw_of(value: Value, given: object, name: str) -> float:
@@ -92,7 +99,11 @@ def raw_of(value: Value, given: object, name: str) -> float:
     for raw, word in value.words.items():
         if word == given and isinstance(word, bool) == isinstance(given, bool):
             return raw
-    takes = [str(word).lower() for word in (*value.words.values(), *value.none.values())]
+    takes = [
+        str(word).lower() if isinstance(word, bool) else str(word)
+        for word in (*value.words.values(), *value.none.values())
+    ]
+    takes = [*takes[:WORDS_SHOWN], "..."] if len(takes) > WORDS_SHOWN else takes
     if value.words:
         raise CommandError(f"{name}: expected one of: {', '.join(takes)}; got {_shown(given)}")
     if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
@@ -120,15 +131,24 @@ def check_value(value: Value, key: str, document: Document) -> None:
         raise document.error(f"{key}.min", "expected no more than `max`")
 
 
+def _exact(value: Value) -> tuple[int, int]:
+    """Return what is added to a raw number, and what the sum is divided by, where that gives all its digits.
+
+    308 tenths are 308 / 10 = 30.8, which needs no rounding, while 308 * 0.1 would. The divisor is 0 if there is none.
+    """
+    divisor = round(1 / value.scale) if abs(value.scale) <= 1 else 0
+    shift = round(value.add * divisor)
+    is_exact = divisor != 0 and abs(divisor * value.scale - 1) < 1e-12 and abs(shift - value.add * divisor) < 1e-9
+    has_digits = divisor != 0 and 10**value.decimals % divisor == 0
+    return (shift, divisor) if is_exact and has_digits and value.power_of is None else (0, 0)
+
+
 def _conversion(value: Value) -> Callable[[float], float]:
+    """Return what turns a raw number into a result, rounded to the value's decimals."""
     scale, add, decimals, base, times = value.scale, value.add, value.decimals, value.power_of, value.times
     if base is not None:
         return lambda raw: round(base ** (raw * scale + add) * times, decimals)
-    if add:
-        return lambda raw: round(raw * scale + add, decimals)
-    if scale == 1:
-        return lambda raw: round(float(raw), decimals)
-    return lambda raw: round(raw * scale, decimals)
+    return lambda raw: round(raw * scale + add, decimals)
 
 
 def _bounds(value: Value) -> str:

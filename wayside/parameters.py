@@ -39,6 +39,8 @@ def filled(text: str, structs: Mapping[str, Any]) -> str:
 
 
 def _row(key: str, field: dict[str, Any]) -> str:
+    if field.get("default", ...) is None:  # what may be left out has its unit and range one step further in
+        field = {**field.get("anyOf", [{}])[0], **field}
     default = f"`{_said(field['default'])}`" if "default" in field else "required"
     meaning = field.get("description", "").replace("|", "\\|")
     return f"| `{key}` | {default} | {field.get('unit', '')} | {_range(field)} | {meaning} |\n"

@@ -16,6 +16,11 @@ from typing import Any
 
 import msgspec
 
+from devices.conditions.device import AnyDevice
+from devices.conditions.level import Level
+from devices.conditions.manhole import Manhole
+from devices.conditions.vehicle import Vehicle
+from devices.conditions.weather import Weather
 from devices.profile import Profile
 from edge.config import Agent, Camera
 from ingest.config import Centre
@@ -58,6 +63,8 @@ SCHEMAS: dict[str, Any] = {
     "wire/schema/stranger.json": Stranger,
 }
 """Path in the tree, and what it is the schema of."""
+TABLED: tuple[Any, ...] = (Camera, AnyDevice, Manhole, Level, Vehicle, Weather)
+"""What the documents have tables of, beside the structs that these are made of."""
 
 
 def schema(kind: Any) -> bytes:
@@ -79,7 +86,7 @@ def _made() -> Iterator[tuple[str, bytes]]:
     """Yield the path and content of everything that is made here."""
     for path, kind in SCHEMAS.items():
         yield path, schema(kind)
-    structs = msgspec.json.decode(schema(Camera))["$defs"]
+    structs = {name: each for kind in TABLED for name, each in msgspec.json.decode(schema(kind))["$defs"].items()}
     for document in documents(ROOT):
         yield str(document.relative_to(ROOT)), filled(document.read_text("utf-8"), structs).encode()
 

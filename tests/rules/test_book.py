@@ -29,5 +29,13 @@ def test_a_rule_is_named_as_its_file(path: Path) -> None:
     assert Rule(path.read_bytes(), str(path)).file.name == path.stem
 
 
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_rule_tries_a_near_miss_and_a_gap(path: Path) -> None:
+    rule = Rule(path.read_bytes(), str(path))
+    notes = " ".join(trial.note for trial in rule.file.tests)
+    assert "near miss" in notes
+    assert "gap" in notes
+
+
 def test_the_rules_of_the_book_go_together() -> None:
     assert len(Book(Rule(path.read_bytes(), str(path)) for path in PATHS).rules) == len(PATHS) > 0
