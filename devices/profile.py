@@ -8,9 +8,10 @@ from devices.header import check_lamp
 from devices.protocols.lorawan import LorawanProfile
 from devices.protocols.plain_json import JsonProfile
 from devices.reading import Reading
+from devices.registers import RegisterProfile
 from devices.report import Request
 
-Profile = LorawanProfile | JsonProfile
+Profile = LorawanProfile | JsonProfile | RegisterProfile
 """One file under ``firmware_profiles/<vendor>/``."""
 
 
