@@ -34,7 +34,7 @@ from ingest.store.commands import (
 from ingest.store.engine import writing
 from wire.command import Action, Approval, Command, Level, ScheduleOrder
 from wire.identifiers import Id, uuid7_of
-from wire.values import Label, Text
+from wire.values import Label
 
 LAMPS_MAX = 5_000
 """Most lamps of one gateway in one order, as the wire has it."""
@@ -43,7 +43,7 @@ MINUTES = 60
 REASON_MAX = 500
 _MINUTE_MS = 60_000
 
-Reason = Annotated[Text, Meta(max_length=REASON_MAX)]
+Reason = Annotated[str, Meta(max_length=REASON_MAX, pattern=r"^[^\x00]*$")]
 Fault = Literal["nothing", "unknown", "many", "level", "minutes", "reason", "busy", "missing", "used", "late", "own"]
 _SENTENCES: dict[Fault, str] = {
     "nothing": "no lamp is selected",
