@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import secrets
 import stat
 from pathlib import Path
 from typing import Literal
@@ -59,8 +60,7 @@ def _make(path: Path) -> None:
     """Write a new key, whole or not at all; of two processes that start at once one makes it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     private = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    temporary = path.with_suffix(f".{os.getpid()}")
-    temporary.unlink(missing_ok=True)
+    temporary = path.with_suffix(f".{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(private)
