@@ -138,7 +138,6 @@ def _acks(parcels: Iterable[Parcel]) -> list[tuple[str, Ack]]:
     return [
         (parcel.opened.agent, message)
         for parcel in parcels
-        if parcel.opened.stream == "acks"
         for _, message in parcel.opened.messages
         if isinstance(message, Ack)
     ]

@@ -73,9 +73,18 @@ def list_lamps(
 
 
 @get("/api/lamps/pins", opt={"role": "viewer"}, sync_to_thread=True)
-def pins(request: Anyone) -> list[Pin]:
+def pins(
+    request: Anyone,
+    *,
+    area: Word = "",
+    circuit: Word = "",
+    group: Word = "",
+    standing: FromQuery[Standing] = "all",
+    text: Word = "",
+) -> list[Pin]:
     """Return every lamp that has a position, with its condition."""
-    return lamp_queries.pins(request.app.state.engine)
+    wanted = LampFilter(area=area, circuit=circuit, group=group, standing=standing, text=text)
+    return lamp_queries.pins(request.app.state.engine, wanted)
 
 
 @get("/api/lamps/choices", opt={"role": "viewer"}, sync_to_thread=True)

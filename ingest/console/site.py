@@ -19,10 +19,12 @@ from litestar.types import Message, Scope
 from ingest.accounts import first_admin
 from ingest.console.api import API
 from ingest.console.device_api import DEVICE_API
+from ingest.console.device_pages import DEVICE_PAGES
 from ingest.console.files import Openings, evidence_file
 from ingest.console.forms import FORMS, Throttles
 from ingest.console.gate import admit, now_ms
 from ingest.console.lamp_api import LAMP_API
+from ingest.console.lamp_pages import LAMP_PAGES
 from ingest.console.page import STATIC, render
 from ingest.console.pages import PAGES
 
@@ -50,7 +52,7 @@ class Site(InitPlugin):
         """Add routes, headers and the pages for what goes wrong."""
         console = Router(
             "/",
-            route_handlers=[*PAGES, *FORMS, *API, *LAMP_API, *DEVICE_API],
+            route_handlers=[*PAGES, *FORMS, *API, *LAMP_API, *DEVICE_API, *LAMP_PAGES, *DEVICE_PAGES],
             guards=[admit],
             request_max_body_size=_BODY_BYTES_MAX,
         )

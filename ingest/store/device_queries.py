@@ -144,6 +144,13 @@ def read_device(engine: sa.Engine, device_id: str) -> DeviceRow | None:
         )
 
 
+def names_of(engine: sa.Engine, device_ids: list[str]) -> dict[str, str]:
+    """Return the names of devices; empty for one that has none or is not known."""
+    query = sa.select(device.c.id, device.c.name).where(device.c.id.in_(device_ids))
+    with engine.connect() as connection:
+        return dict.fromkeys(device_ids, "") | {row[0]: row[1] for row in connection.execute(query)}
+
+
 def roles(engine: sa.Engine) -> dict[str, int]:
     """Return how many devices there are of each role."""
     query = sa.select(device.c.role, sa.func.count()).where(~device.c.is_removed).group_by(device.c.role)

@@ -211,9 +211,9 @@ def choices(engine: sa.Engine) -> Choices:
     return Choices(areas=named["area"], circuits=named["circuit"], groups=grouped)
 
 
-def pins(engine: sa.Engine) -> list[Pin]:
+def pins(engine: sa.Engine, wanted: LampFilter) -> list[Pin]:
     """Return the lamps that have a position."""
-    query = sa.select(*_COLUMNS).select_from(_FROM).where(_ARE_LAMPS, device.c.latitude.is_not(None))
+    query = sa.select(*_COLUMNS).select_from(_FROM).where(*_conditions(wanted), device.c.latitude.is_not(None))
     with engine.connect() as connection:
         found = connection.execute(query.order_by(device.c.id).limit(PINS_MAX)).mappings().all()
     lamps = [read_row(LampRow, row, is_gateway_online=bool(row["is_gateway_online"])) for row in found]
