@@ -140,19 +140,13 @@ def read_schedule(engine: sa.Engine, agent: str) -> ScheduleRow | None:
 
 
 def _stages(connection: sa.Connection, ids: list[str]) -> dict[str, dict[str, int]]:
+    """Return how many lamps stand where, those that came furthest last; of schedules, how many gateways."""
     found: dict[str, dict[str, int]] = {}
-    counted = sa.select(command_lamp.c.command_id, command_lamp.c.stage, sa.func.count())
-    counted = counted.where(command_lamp.c.command_id.in_(ids)).group_by(
-        command_lamp.c.command_id, command_lamp.c.stage
-    )
-    for command_id, stage, count in connection.execute(counted):
-        found.setdefault(command_id, {})[stage] = count
-    schedules = (
-        sa.select(command_part.c.command_id, command_part.c.stage, sa.func.count())
-        .join(command, command.c.id == command_part.c.command_id)
-        .where(command.c.kind == "schedule", command_part.c.command_id.in_(ids))
-        .group_by(command_part.c.command_id, command_part.c.stage)
-    )
-    for command_id, stage, count in connection.execute(schedules):
-        found.setdefault(command_id, {})[stage] = count
+    for table, kind in ((command_lamp, "command"), (command_part, "schedule")):
+        counted = sa.select(table.c.command_id, table.c.stage, sa.func.count(), sa.func.min(table.c.rank).label("rank"))
+        counted = counted.join(command, command.c.id == table.c.command_id)
+        counted = counted.where(command.c.kind == kind, table.c.command_id.in_(ids))
+        counted = counted.group_by(table.c.command_id, table.c.stage).order_by("rank", table.c.stage)
+        for command_id, stage, count, _ in connection.execute(counted):
+            found.setdefault(command_id, {})[stage] = count
     return found
