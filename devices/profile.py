@@ -7,16 +7,17 @@ from config.document import Document
 from devices.header import check_lamp
 from devices.protocols.lorawan import LorawanProfile
 from devices.reading import Reading
+from devices.registers import RegisterProfile
 from devices.report import Request
 
-Profile = LorawanProfile
+Profile = LorawanProfile | RegisterProfile
 """One file under ``firmware_profiles/<vendor>/``."""
 
 
 def read_profile(content: bytes, source: str) -> Profile:
     """Return the profile in ``content``; raise ConfigError naming file, line and key of what is wrong."""
     document = Document(content, source)
-    profile = document.read(Profile)
+    profile: Profile = document.read(Profile)  # type: ignore[arg-type]  # a union is no class, and msgspec takes it
     check_lamp(profile.lamp, document)
     profile.check(document)
     return profile

@@ -12,6 +12,7 @@ import msgspec
 
 from detectors.tick import Box
 from edge.broker import Broker
+from edge.check_gateway import gateway_findings
 from edge.check_ground import car_findings, ground_findings
 from edge.check_picture import check_picture, write_picture
 from edge.config import Camera
@@ -48,7 +49,7 @@ def findings(setup: Setup, picture: Path | None = None, only: str = "") -> Itera
     rules = ", ".join(rule.file.name for rule in setup.book.rules)
     yield Finding("rules", setup.agent.rules, rules)
     cameras = [camera for camera in setup.cameras if only in ("", camera.id)]
-    if not cameras:
+    if only and not cameras:
         known = ", ".join(camera.id for camera in setup.cameras)
         raise Refusal(only, "no camera of this agent has that id", f"its cameras: {known}")
     for camera in cameras:
@@ -56,6 +57,8 @@ def findings(setup: Setup, picture: Path | None = None, only: str = "") -> Itera
         yield from _camera_findings(camera, path)
     if only:
         return
+    if setup.gateway is not None:
+        yield from gateway_findings(setup.gateway)
     yield _found("broker", redact(setup.agent.broker), lambda: asyncio.run(_ask_broker(setup)))
     yield _found("centre", redact(setup.agent.centre), lambda: asyncio.run(_ask_centre(setup)))
     yield _found("storage", str(setup.storage), lambda: _write(setup.storage))

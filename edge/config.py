@@ -3,7 +3,6 @@
 import difflib
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import msgspec
 from msgspec import Meta
@@ -17,6 +16,7 @@ from detectors.spills import Spills
 from detectors.stalls import Stalls
 from edge.calibration import Calibration, refuse_horizon, survey
 from edge.pace import Pacing
+from edge.places import refuse_time_zone
 from rules.hours import Allowance, Hours
 from rules.setting import Terms
 from wire.identifiers import Id, Sha256
@@ -158,8 +158,10 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     storage: str = "storage"
     """Folder of the outbox, the evidence that waits, the tick logs."""
     rules: str
-    cameras: Annotated[tuple[str, ...], Meta(min_length=1)]
+    cameras: tuple[str, ...] = ()
     """Files, one a camera."""
+    gateway: str = ""
+    """The file of what else hangs on this box: lamps, meters, sensors, vehicles."""
     outbox_bytes_max: Annotated[int, Meta(ge=1_000_000)] = 512_000_000
     record_ticks: bool = True
 
@@ -168,12 +170,7 @@ def read_camera(path: Path) -> Camera:
     """Read and check one camera file; raise ConfigError."""
     document = _document(path)
     camera = document.read(Camera)
-    try:
-        ZoneInfo(camera.time_zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        close = difflib.get_close_matches(camera.time_zone, sorted(available_timezones()), n=1)
-        suggestion = f"did you mean {close[0]!r}?" if close else "for example 'Asia/Shanghai' or 'Europe/Berlin'"
-        raise document.error("time_zone", f"no IANA time zone: {camera.time_zone!r}", suggestion) from None
+    refuse_time_zone(document, "time_zone", camera.time_zone)
     width, height = camera.size
     for number, zone in enumerate(camera.zones):
         if any(other.id == zone.id for other in camera.zones[:number]):
@@ -205,6 +202,8 @@ def read_agent(path: Path) -> Agent:
         if "://" not in url or scheme not in schemes:
             close = difflib.get_close_matches(scheme, schemes, n=1) or [schemes[0]]
             raise document.error(key, f"expected a URL that begins with {close[0]}://, got {url!r}")
+    if not agent.cameras and not agent.gateway:
+        raise document.error("", "there is nothing to do", "name `cameras`, a `gateway`, or both")
     return agent
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,15 @@ class _Job(msgspec.Struct, frozen=True):
     done: Future[Any]
     rows: int
     """How many rows it writes; 0 for a job that is run on its own after the commit."""
+    is_urgent: bool = False
+    """Whether the commit waits for no others."""
 
 
 class Outbox:
     """Messages, state and uploads of one agent in one SQLite file.
 
-    ``bytes_max`` limits the bodies of the messages that wait: observations are shed first, then health, never events.
+    ``bytes_max`` limits the bodies of the messages that wait: observations are shed first, then health, never events,
+    nor what lamps were ordered and did.
 
     Raises:
         Refusal: the file cannot be opened; a broken one is put aside instead and a new one begun.
@@ -73,14 +77,20 @@ class Outbox:
         messages: Sequence[tuple[Stream, Message]] = (),
         states: Mapping[str, bytes] | None = None,
         uploads: Sequence[Upload] = (),
+        *,
+        is_urgent: bool = False,
     ) -> Future[None]:
-        """Write all of it in one transaction; the future is done when it has been committed."""
+        """Write all of it in one transaction; the future is done when it has been committed.
+
+        What is urgent is committed at once, together with what waits already.
+        """
         bodies = [(stream, msgspec.msgpack.encode(message)) for stream, message in messages]
         if any(len(body) > _MESSAGE_BYTES_MAX for _, body in bodies):
             raise ValueError(f"a message of more than {_MESSAGE_BYTES_MAX} bytes does not fit a batch")
         now_ms = time.time_ns() // 1_000_000
         rows = max(1, len(bodies) + len(states or ()) + len(uploads))
-        return self._ask(lambda: self._rows.insert(bodies, states or {}, uploads, now_ms), rows=rows)
+        work = partial(self._rows.insert, bodies, states or {}, uploads, now_ms)
+        return self._ask(work, rows=rows, is_urgent=is_urgent)
 
     def next_run(self, stream: Stream, *, bytes_max: int) -> Future[Run | None]:
         """Take the first contiguous run that is not in flight, ready to publish; None when nothing waits.
@@ -101,6 +111,10 @@ class Outbox:
     def state(self, name: str) -> Future[bytes | None]:
         """Return a piece of state; None if there is none or its hash is wrong."""
         return self._ask(lambda: self._rows.state(name), rows=0)
+
+    def states(self, prefix: str) -> Future[dict[str, bytes]]:
+        """Return all pieces of state whose names begin so, without those whose hash is wrong."""
+        return self._ask(lambda: self._rows.states(prefix), rows=0)
 
     def uploads(self) -> Future[list[Upload]]:
         """Return what waits for upload, most important first, without what is damaged."""
@@ -123,10 +137,10 @@ class Outbox:
         self._jobs.put(None)
         self._thread.join()
 
-    def _ask(self, work: Callable[[], Any], *, rows: int) -> Future[Any]:
+    def _ask(self, work: Callable[[], Any], *, rows: int, is_urgent: bool = False) -> Future[Any]:
         done: Future[Any] = Future()
         done.set_running_or_notify_cancel()  # who stops waiting does not stop the commit
-        self._jobs.put(_Job(work, done, rows))
+        self._jobs.put(_Job(work, done, rows, is_urgent))
         return done
 
     def _settle(self, receipt: Receipt) -> Run | None:
@@ -144,8 +158,8 @@ class Outbox:
 
     def _take_over(self, found: Salvage, aside: Path) -> None:
         """Continue with what a broken file still gave; what it did not is named in loss records."""
-        rows = len(found.events)
-        _LOG.error("salvaged from the broken outbox", aside=str(aside), events=rows, uploads=len(found.uploads))
+        rows = len(found.messages)
+        _LOG.error("salvaged from the broken outbox", aside=str(aside), messages=rows, uploads=len(found.uploads))
         now_ms = time.time_ns() // 1_000_000
         self._ask(lambda: self._rows.take_over(found, now_ms), rows=1).result()
 
@@ -164,7 +178,7 @@ class Outbox:
         self._connection.close()
 
     def _gather(self) -> tuple[list[_Job], bool]:
-        """Return the jobs of one group, and whether they are the last; a job that reads ends the group."""
+        """Return the jobs of one group, and whether they are the last; one that reads, or is urgent, ends it."""
         group: list[_Job] = []
         rows, until = 0, 0.0
         while rows < _GATHER_ROWS:
@@ -178,7 +192,7 @@ class Outbox:
                 until = time.monotonic() + _GATHER_S
             group.append(job)
             rows += job.rows
-            if not job.rows:
+            if not job.rows or job.is_urgent:
                 break
         return group, False
 

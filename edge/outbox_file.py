@@ -11,7 +11,7 @@ import structlog
 
 from shell.disk import sync
 from shell.refusal import Refusal
-from wire.streams import STREAMS
+from wire.streams import STREAMS, Stream
 
 _LOG = structlog.get_logger()
 _SCHEMA_VERSION = 1
@@ -28,6 +28,8 @@ CREATE TABLE upload (
     time_ms INTEGER NOT NULL, is_damaged INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 """
+KEPT: tuple[Stream, ...] = ("events", "acks")
+"""What is never shed, and salvaged from a broken file."""
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -124,13 +126,14 @@ class Salvage:
     """What a broken file still gives: rows with a good hash. Whatever cannot be read is left where it lies."""
 
     def __init__(self, path: Path) -> None:
-        self.events: list[bytes] = []
+        self.messages: list[tuple[Stream, bytes]] = []
+        """Of the streams that are never shed."""
         self.states: list[tuple[str, bytes]] = []
         self.uploads: list[tuple[str, str, str, str, int]] = []
         self.epoch = ""
         self.runs: list[tuple[str, int, int]] = []
         """Per stream the first and last number that lay in the broken file: in that epoch they will never come."""
-        for read in (self._read_life, self._read_states, self._read_uploads, self._read_events):
+        for read in (self._read_life, self._read_states, self._read_uploads, self._read_messages):
             with contextlib.suppress(sqlite3.DatabaseError):
                 connection = sqlite3.connect(path)
                 try:
@@ -157,8 +160,9 @@ class Salvage:
         for row in connection.execute(f"SELECT {columns} FROM upload WHERE is_damaged = 0"):  # noqa: S608  # our names
             self.uploads.append(row)
 
-    def _read_events(self, connection: sqlite3.Connection) -> None:
-        rows = connection.execute("SELECT seq, body, sha256 FROM message WHERE stream = 'events' ORDER BY seq")
-        for seq, body, sha256 in rows:
-            if row_sha256("events", seq, body) == sha256:
-                self.events.append(body)
+    def _read_messages(self, connection: sqlite3.Connection) -> None:
+        for stream in KEPT:
+            rows = connection.execute("SELECT seq, body, sha256 FROM message WHERE stream = ? ORDER BY seq", (stream,))
+            for seq, body, sha256 in rows:
+                if row_sha256(stream, seq, body) == sha256:
+                    self.messages.append((stream, body))

@@ -20,8 +20,8 @@ _LOG = structlog.get_logger()
 _DECODER: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 _RAW_BYTES_MAX = UNPACKED_BYTES_MAX // 2
 _VALID_MS: dict[Stream, int] = {"health": 10 * 60_000, "observations": 24 * 3_600_000}
-HEALTH_ROWS_MAX = 240
-"""Two hours of health; of older ones nobody asks, so half of them are shed at once."""
+HEALTH_ROWS_MAX = 10_000
+"""Days of health, or each device's going and coming for a while; half of them are shed at once, the oldest."""
 _SHED_TO = 0.9
 """Share of the quota that shedding goes down to, so that one loss record names many rows."""
 
@@ -133,6 +133,19 @@ class Rows:
             return None
         return bytes(row[0])
 
+    def states(self, prefix: str) -> dict[str, bytes]:
+        """Return the pieces of state whose names begin so and whose hash is right."""
+        rows = self._connection.execute(
+            "SELECT name, body, sha256 FROM state WHERE name >= ? AND name < ?", (prefix, prefix + "\U0010ffff")
+        )
+        found = {}
+        for name, body, sha256 in rows:
+            if state_sha256(name, body) == sha256:
+                found[name] = bytes(body)
+            else:
+                _LOG.error("a piece of state failed its hash and is left out", name=name)
+        return found
+
     def uploads(self) -> list[Upload]:
         """Return what is to be uploaded, stills before clips, oldest first."""
         rows = self._connection.execute(
@@ -174,7 +187,7 @@ class Rows:
             for stream, first, last in found.runs
             if stream == name
         ]
-        bodies: list[tuple[Stream, bytes]] = [("events", body) for body in found.events]
+        bodies = list(found.messages)
         bodies += [("events", msgspec.msgpack.encode(record)) for record in lost]
         uploads = []
         for row in found.uploads:

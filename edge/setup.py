@@ -7,6 +7,8 @@ import msgspec
 
 from config.document import ConfigError, Document
 from edge.config import Agent, Camera, read_agent, read_camera
+from edge.device_watch import DeviceWatch
+from edge.gateway_config import GatewaySetup, read_gateway
 from edge.rule_files import read_book
 from edge.watch import Watch
 from rules.rule_book import Book
@@ -21,8 +23,9 @@ class Setup(msgspec.Struct, frozen=True):
     """Of the agent's file."""
     cameras: tuple[Camera, ...]
     book: Book
+    gateway: GatewaySetup | None
     sha256: str
-    """Of the agent's file, the cameras' and the rules."""
+    """Of the agent's file, the cameras', the gateway's and the rules."""
 
     @property
     def storage(self) -> Path:
@@ -57,9 +60,18 @@ def read_setup(path: Path) -> Setup:
         _refuse_parameters(camera, book, folder / name)
         cameras.append(anchored(camera, (folder / name).parent))
         digest.update((folder / name).read_bytes())
+    gateway = read_gateway(folder / agent.gateway) if agent.gateway else None
+    if gateway is not None:
+        digest.update(gateway.content)
+        watch_of(gateway, book)
     for rule in book.rules:
         digest.update(rule.sha256.encode())
-    return Setup(agent, folder, tuple(cameras), book, digest.hexdigest())
+    return Setup(agent, folder, tuple(cameras), book, gateway, digest.hexdigest())
+
+
+def watch_of(gateway: GatewaySetup, book: Book) -> DeviceWatch:
+    """Return what watches the devices of a gateway; raise ConfigError for a parameter that no rule takes."""
+    return DeviceWatch(gateway.entries, book, gateway.gateway.place.zone, gateway.places)
 
 
 def _refuse_parameters(camera: Camera, book: Book, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Uplink: the outbox's runs to the broker, the centre's receipts back to the outbox.
+"""Uplink: the outbox's runs to the broker, the centre's receipts back to the outbox, its orders to the gateway.
 
 The broker's PUBACK only paces the sender. A run is forgotten when a receipt settles it, and sent again when none comes.
 """
@@ -7,9 +7,10 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from functools import partial
+from typing import Any
 
 import aiomqtt
 import msgspec
@@ -24,7 +25,7 @@ from shell.log import redact
 from wire.health import Status
 from wire.receipt import Receipt
 from wire.streams import STREAMS, Stream
-from wire.topics import batch_topic, receipt_topic, status_topic
+from wire.topics import batch_topic, command_topic, receipt_topic, status_topic
 
 _LOG = structlog.get_logger()
 _BACKOFF_MAX_S = 30.0
@@ -35,6 +36,7 @@ _PATIENCE_MAX_S = 300.0
 _ATTEMPTS_MAX = 3
 """After so many publishes without a receipt a run is cut anew, and smaller: it may be what the broker drops."""
 _RUN_BYTES_MIN = 1024
+_ORDERS_MAX = 100
 
 
 class _Flight(msgspec.Struct):
@@ -49,11 +51,24 @@ class _Flight(msgspec.Struct):
 class Uplink:
     """Keeps a connection to the broker and empties the outbox through it, the most important stream first.
 
-    ``advanced`` is called whenever the loop has made a round, also while the broker is away.
+    ``advanced`` is called whenever the loop has made a round, also while the broker is away; ``heard`` with the time
+    that the centre wrote on a receipt; ``order`` with what came on the topic of orders, and whether the broker had kept
+    it. Without one that topic is left alone.
     """
 
-    def __init__(self, outbox: Outbox, broker: Broker, status: Status, *, advanced: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        broker: Broker,
+        status: Status,
+        *,
+        advanced: Callable[[], None],
+        heard: Callable[[int], None] | None = None,
+        order: Callable[[bytes, bool], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
         self._outbox, self._broker, self._status, self._advanced = outbox, broker, status, advanced
+        self._heard, self._order = heard, order
+        self._orders_under_way = 0
         self._flights: dict[tuple[Stream, int], _Flight] = {}
         self._window = Window()
         self._ratio: dict[Stream, float] = dict.fromkeys(STREAMS, 2.0)
@@ -107,6 +122,8 @@ class Uplink:
         async with self._broker.connected(aiomqtt.Will(topic, death, qos=1, retain=True)) as client:
             try:
                 await client.subscribe(receipt_topic(self._status.agent), qos=1)
+                if self._order is not None:
+                    await client.subscribe(command_topic(self._status.agent), qos=1)
                 await client.publish(topic, msgspec.json.encode(birth), qos=1, retain=True)
                 _LOG.info("connected", broker=redact(self._broker.url), mqtt=self._broker.version.name)
                 self._reason = ""
@@ -122,7 +139,11 @@ class Uplink:
                 raise
 
     async def _receive(self, client: aiomqtt.Client, tasks: asyncio.TaskGroup) -> None:
+        orders = command_topic(self._status.agent)
         async for message in client.messages:
+            if message.topic.value == orders:
+                self._take_order(message, tasks)
+                continue
             try:
                 receipt = _receipt_of(message.payload)
             except msgspec.DecodeError as error:
@@ -131,12 +152,28 @@ class Uplink:
             # Many at a time, so that one commit settles them together.
             tasks.create_task(self._settle(receipt, time.monotonic()))
 
+    def _take_order(self, message: aiomqtt.Message, tasks: asyncio.TaskGroup) -> None:
+        """Hand an order on; of a flood, which no centre sends, most is left out."""
+        if self._order is None or not isinstance(message.payload, bytes | bytearray):
+            return
+        if self._orders_under_way >= _ORDERS_MAX:
+            _LOG.warning("too many orders at once, one is left out")
+            return
+        self._orders_under_way += 1
+        task = tasks.create_task(self._order(bytes(message.payload), message.retain))
+        task.add_done_callback(lambda _: self._order_done())
+
+    def _order_done(self) -> None:
+        self._orders_under_way -= 1
+
     async def _settle(self, receipt: Receipt, came_s: float) -> None:
         crash_point("uplink.before-settle")
         run = await asyncio.wrap_future(self._outbox.settle(receipt))
         crash_point("uplink.after-settle")
         if run is None:
             return
+        if self._heard is not None:
+            self._heard(receipt.time_ms)
         flight = self._flights.pop((run.stream, run.first_seq), None)
         if flight is not None and flight.attempts == 1:  # of a later one nobody knows which publish the receipt answers
             self._window.settled(len(run.payload), came_s - flight.sent_s)

@@ -41,6 +41,16 @@ class Expression:
         """Say whether the condition holds; ``values`` has all of ``names`` and nothing else."""
         return bool(self._program.execute(values))
 
+    def verdict(self, known: dict[str, Value]) -> bool | None:
+        """Say whether the condition holds as far as it is known, None if that cannot be told.
+
+        ``known`` may lack names: CEL makes nothing of them where the others decide, in whatever order they stand.
+        """
+        try:
+            return bool(self._program.execute(known))
+        except (RuntimeError, ValueError):
+            return None
+
 
 def _sample(kind: type, number: float, *, flag: bool) -> Value:
     samples: dict[type, Value] = {bool: flag, str: "car", int: int(number)}

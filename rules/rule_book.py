@@ -10,6 +10,7 @@ from typing import cast
 import msgspec
 
 from config.document import ConfigError
+from rules import device_rules
 from rules.rule import Rule, Still, Trial
 from rules.setting import Setting, Terms, setting_of
 from wire.event import Phase
@@ -272,7 +273,9 @@ _COMMON = {
 
 
 def phases(rule: Rule, trial: Trial) -> list[tuple[float, Phase]]:
-    """Return what a rule makes of a made-up holding, times and phases; raise ConfigError for a wrong kind of value."""
+    """Return what a rule makes of what is made up, times and phases; raise ConfigError for a wrong kind of value."""
+    if rule.is_of_devices:
+        return device_rules.phases(rule, trial)
     zones = {"zone": (setting_of(rule, Terms(parameters=trial.parameters), UTC),)}
     begins_ms = round(trial.begins.replace(tzinfo=UTC).timestamp() * 1000) if trial.begins else 0
     state, found = BookState(), list[tuple[float, Phase]]()
@@ -281,7 +284,7 @@ def phases(rule: Rule, trial: Trial) -> list[tuple[float, Phase]]:
         values |= row
         values["time_ms"] = begins_ms + round(cast("float", values["time_s"]) * 1000)
         try:
-            held = msgspec.convert(values, rule.watched)
+            held = cast("Holding", msgspec.convert(values, rule.watched))
         except msgspec.ValidationError as error:
             key = f"tests[{rule.file.tests.index(trial)}].series[{number}]"
             raise rule.document.error(key, str(error)) from error

@@ -58,7 +58,7 @@ NAMED = [
     (path, command, verb)
     for path in DOCUMENTS
     for command, verb in re.findall(
-        r"(?:^|`|\$ )wayside ([a-z]+)(?: ([a-z][a-z-]*))?\b", path.read_text(), re.MULTILINE
+        r"(?:^|`|\$ )wayside ([a-z][a-z0-9]*)(?: ([a-z][a-z-]*))?\b", path.read_text(), re.MULTILINE
     )
 ]
 

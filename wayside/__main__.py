@@ -19,6 +19,7 @@ COMMANDS = {
     "edge": ("edge.cli", "edge_app", "The box at the roadside: watches cameras, tells the centre."),
     "evidence": ("wayside.evidence", "evidence_app", "Evidence: check that a package is what the agent sealed."),
     "ingest": ("ingest.cli", "ingest_app", "The centre: takes what agents send, and shows it."),
+    "jt808": ("wayside.jt808", "jt808_app", "JT/T 808: what a vehicle's terminal says."),
     "lamp": ("wayside.lamp", "lamp_app", "Switch lamps by way of the centre, and see each one proven."),
     "model": ("wayside.models", "models_app", "Detection models: what is there, and how to get one."),
     "profiles": ("wayside.profiles", "profiles_app", "Device profiles: what each firmware of each model says."),

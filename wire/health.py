@@ -1,8 +1,9 @@
 """Health and status: how an agent is, and whether it is there at all."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from wire.clock import ClockState
 from wire.identifiers import Epoch, Id
@@ -43,6 +44,17 @@ class LaneHealth(msgspec.Struct, frozen=True, kw_only=True):
     oldest_s: Real
 
 
+class LinkHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How one link of a gateway is."""
+
+    id: Id
+    trouble: Text = ""
+    """Why nothing is heard at the moment; empty if something can be."""
+    live: Count = 0
+    """Devices that were heard within three of their periods."""
+    silent: Count = 0
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="health", tag_field="type"):
     """How an agent is, every 30 seconds."""
 
@@ -57,6 +69,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     evidence_files: Count
     """Evidence files that wait for upload."""
     cameras: tuple[CameraHealth, ...] = ()
+    links: Annotated[tuple[LinkHealth, ...], Meta(max_length=64)] = ()
+    orders_refused: Count = 0
+    """What came on the topic of orders and was not carried out; since the agent's start."""
     shed: dict[Stream, Count] = {}
     """Rows shed since the outbox was made."""
 

@@ -1,0 +1,1 @@
+"""Simulators: devices that speak as real ones do, over real sockets, with faults on demand."""
