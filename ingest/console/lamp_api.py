@@ -9,10 +9,10 @@ from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
+from devices.guard import Over
 from ingest.changes import Change
 from ingest.console.gate import now_ms, session_of
 from ingest.lighting.dispatch import Dispatch
-from ingest.lighting.guard import Over
 from ingest.lighting.orders import Ask, By, Desk, Fault, OrderError, Outcome, Reason, Schedule
 from ingest.store import command_queries, lamp_queries
 from ingest.store.command_queries import CommandDetail, CommandRow, ScheduleRow

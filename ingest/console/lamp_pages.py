@@ -10,12 +10,12 @@ from litestar.exceptions import HTTPException, NotFoundException
 from litestar.params import FromQuery, PathParameter, QueryParameter, URLEncodedBody
 from litestar.response import Redirect
 
+from devices.guard import DARKENING
 from ingest.accounts import may
 from ingest.console import progress
 from ingest.console.gate import now_ms, session_of
 from ingest.console.lamp_api import BODY_BYTES_MAX, agree, give, totals_of
 from ingest.console.page import render
-from ingest.lighting.guard import DARKENING
 from ingest.lighting.orders import MINUTES, Ask, Fault, OrderError, Reason, choose
 from ingest.store import command_queries, lamp_queries
 from ingest.store.lamp_queries import After, LampFilter, Standing

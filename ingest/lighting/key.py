@@ -1,20 +1,20 @@
 """Key: the Ed25519 key (RFC 8032) that the centre makes at its first start and signs every order with."""
 
 import base64
-import hashlib
 import os
 import secrets
 import stat
 from pathlib import Path
-from typing import Literal
 
+import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from shell.disk import sync
+from shell.order_keys import key_name, sign_order
 from shell.refusal import Refusal
-from wire.command import SignedCommand
+from wire.command import Command, ScheduleOrder
 
 _FILE = "command.pem"
 
@@ -24,15 +24,13 @@ class CommandKey:
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
-        public = private.public_key().public_bytes_raw()
-        self.public: str = base64.b64encode(public).decode()
-        """32 bytes as Base64."""
-        self.name: str = hashlib.sha256(public).hexdigest()[:16]
+        self.public: str = base64.b64encode(private.public_key().public_bytes_raw()).decode()
+        """32 bytes as Base64: what stands in a gateway's file of the key."""
+        self.name: str = key_name(private.public_key())
 
-    def sign(self, kind: Literal["command", "schedule"], body: bytes) -> SignedCommand:
-        """Return the order as it is published."""
-        signature = self._private.sign(kind.encode() + b"\0" + body)
-        return SignedCommand(kind=kind, body=body, key=self.name, signature=signature)
+    def sign(self, order: Command | ScheduleOrder) -> bytes:
+        """Return an order as it is published."""
+        return msgspec.msgpack.encode(sign_order(self._private, order))
 
 
 def open_command_key(storage: Path) -> CommandKey:

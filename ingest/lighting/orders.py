@@ -12,9 +12,12 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import Meta
 
+from config.document import ConfigError
+from devices.guard import DARKENING, Limits, Over, passed
+from devices.schedule import Schedule as Schedules
+from devices.sun import Place
 from ingest.accounts import record
 from ingest.config import Centre
-from ingest.lighting.guard import DARKENING, Limits, Over, passed
 from ingest.lighting.key import CommandKey
 from ingest.store.commands import (
     APPROVAL_MS,
@@ -42,9 +45,13 @@ ORDERS_A_MINUTE = 30
 MINUTES = 60
 REASON_MAX = 500
 _MINUTE_MS = 60_000
+_NOWHERE = Place(latitude=0.0, longitude=0.0, time_zone="UTC")
+"""Schedules are checked here and carried out at their gateway, which knows where it is."""
 
 Reason = Annotated[str, Meta(max_length=REASON_MAX, pattern=r"^[^\x00]*$")]
-Fault = Literal["nothing", "unknown", "many", "level", "minutes", "reason", "busy", "missing", "used", "late", "own"]
+Fault = Literal[
+    "nothing", "unknown", "many", "level", "minutes", "reason", "busy", "missing", "used", "late", "own", "schedule"
+]
 _SENTENCES: dict[Fault, str] = {
     "nothing": "no lamp is selected",
     "unknown": "no such lamp",
@@ -57,6 +64,7 @@ _SENTENCES: dict[Fault, str] = {
     "used": "this order does not wait for an approval any more",
     "late": "the time to approve this order is over; it must be given anew",
     "own": "somebody else must approve what you ask for",
+    "schedule": "these are no schedules",
 }
 
 
@@ -189,6 +197,10 @@ class Desk:
     def _order_schedule(self, connection: sa.Connection, schedule: Schedule, by: By) -> Outcome:
         if not schedule.reason.strip():
             raise OrderError("reason")
+        try:
+            Schedules(schedule.schedules.encode(), "schedules", _NOWHERE)
+        except ConfigError as error:
+            raise OrderError("schedule", str(error)) from error
         hold_lighting(connection)
         if asked_since(connection, by.actor, by.now_ms - _MINUTE_MS) >= ORDERS_A_MINUTE:
             raise OrderError("busy")
@@ -276,7 +288,7 @@ class Desk:
                 order = ScheduleOrder(schedules=row.schedules, **own)
             else:
                 order = Command(lamps=tuple(lamps), action=row.action, level=row.level, until_ms=until_ms, **own)
-            payloads[agent] = msgspec.msgpack.encode(self._key.sign(row.kind, msgspec.json.encode(order)))
+            payloads[agent] = self._key.sign(order)
         values = {name: common[name] for name in ("version", "issued_ms", "not_after_ms")} | {"until_ms": until_ms}
         mark_issued(connection, command_id, values, payloads, now_ms)
         return tuple(

@@ -17,6 +17,8 @@ GIVEN_UP = 5
 ENDED = 6
 _TIMES = ("accepted_ms", "sent_ms", "reported_ms", "ended_ms")
 
+_REASON_MAX = 400
+
 PartKey = tuple[str, str]
 """Command and gateway."""
 
@@ -31,9 +33,10 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         """Return why an agent may not say this, or an empty string."""
         key = (ack.command_id, agent)
         if key not in self.parts:
-            return f"command {ack.command_id} is not for this agent"
+            # So a gateway also tells of what somebody else would have had it do.
+            return f"no order of this centre for this agent: {ack.stage}: {ack.reason[:_REASON_MAX]}"
         foreign = next((lamp for lamp in ack.lamps if lamp not in self.lamps.get(key, {})), None)
-        return "" if foreign is None else f"command {ack.command_id} names no lamp {foreign}"
+        return "" if foreign is None else f"order {ack.command_id} names no lamp {foreign}"
 
 
 def open_ledger(connection: sa.Connection, acks: Sequence[tuple[str, Ack]]) -> Ledger:
