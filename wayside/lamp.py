@@ -36,11 +36,11 @@ _CENTRE = "http://127.0.0.1:8080"
 class Visit:
     """A session at the centre."""
 
-    def __init__(self, centre: str, account: str, password_file: Path | None) -> None:
-        self._client = httpx.Client(base_url=centre, timeout=30, headers={"Accept": "application/json"})
-        password = _password(account, password_file)
+    def __init__(self, client: httpx.Client, account: str, password_file: Path | None) -> None:
+        self._client = client
+        password, centre = _password(account, password_file), str(client.base_url)
         try:
-            answer = self._client.post("/sign-in", data={"name": account, "password": password})
+            answer = client.post("/sign-in", data={"name": account, "password": password})
         except httpx.TransportError as error:
             raise Refusal(centre, f"does not answer: {error}", "is the centre there?") from error
         if answer.status_code != 303:
@@ -70,7 +70,13 @@ def visit_of(
     ] = None,
 ) -> None:
     """Say which centre, and who you are there."""
-    context.obj = lambda: Visit(centre, account, password_file)
+
+    def visit() -> Visit:
+        client = httpx.Client(base_url=centre, timeout=30, headers={"Accept": "application/json"})
+        context.call_on_close(client.close)
+        return Visit(client, account, password_file)
+
+    context.obj = visit
 
 
 @lamp_app.command()
