@@ -67,7 +67,9 @@ class Gateway:
     ) -> None:
         self._agent, self._setup, self._outbox, self._watch = agent, setup, outbox, watch
         self._clock, self._centre, self._advanced, self._now_ms = clock, centre, advanced, now_ms
-        open_one = open_one or (lambda config, take: open_link(config, setup.of_link(config.id), take, secret=secret))
+        open_one = open_one or (
+            lambda config, take: open_link(config, setup.of_link(config.id), take, secret=secret, folder=setup.folder)
+        )
         self.links: dict[str, Link] = {config.id: open_one(config, self.take) for config in setup.gateway.links}
         self._ready = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None

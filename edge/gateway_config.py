@@ -81,6 +81,8 @@ class GatewaySetup(msgspec.Struct, frozen=True, kw_only=True):
     """A gateway's file and all that it names, read and checked."""
 
     gateway: Gateway
+    folder: Path
+    """Of the gateway's file."""
     entries: tuple[DeviceEntry, ...]
     places: dict[str, Place]
     """Where each device stands, to say what is wrong with it."""
@@ -114,6 +116,7 @@ def read_gateway(path: Path) -> GatewaySetup:
     profiles = dict(_profiles(gateway, folder, entries, places))
     setup = GatewaySetup(
         gateway=gateway,
+        folder=folder,
         entries=entries,
         places=places,
         profiles=profiles,
@@ -235,7 +238,7 @@ def _try_links(setup: GatewaySetup, document: Document) -> None:
 
     for number, config in enumerate(setup.gateway.links):
         try:
-            open_link(config, setup.of_link(config.id), nobody, secret=b"")
+            open_link(config, setup.of_link(config.id), nobody, secret=b"", folder=setup.folder)
         except Refusal as refusal:
             place = setup.places.get(refusal.subject)
             if place is None:

@@ -72,7 +72,7 @@ def plan_city(
 
 
 def _streets(side_m: float) -> list[_Street]:
-    streets = []
+    streets: list[_Street] = []
     names = cycle(_TREES)
     for number in range(int(side_m / _BLOCK_M) + 1):
         for is_eastward in (True, False):
