@@ -24,6 +24,7 @@ COMMANDS = {
     "model": ("wayside.models", "models_app", "Detection models: what is there, and how to get one."),
     "profiles": ("wayside.profiles", "profiles_app", "Device profiles: what each firmware of each model says."),
     "replay": ("wayside.replay", "replay_app", "Run a recording through the pipeline that runs live."),
+    "simulate": ("wayside.simulate.cli", "simulate_app", "Simulated devices: a city of them, that break when told to."),
     "rules": ("wayside.rules", "rules_app", "Rules: check them, and run their own tests."),
 }
 

@@ -6,6 +6,8 @@ from itertools import cycle
 import msgspec
 
 from devices.inventory import Corridor, DeviceEntry
+from wayside.simulate.radio import MOUNT_HEIGHT_M, Distance, Manhole, level_eui, level_kind, manhole_eui
+from wayside.simulate.terminals import terminal_number
 from wire.values import Position
 
 LAMPS_A_BUS = 50
@@ -51,7 +53,14 @@ class _Spot(msgspec.Struct, frozen=True):
 
 
 def plan_city(
-    place: Position, *, lamps: int, manholes: int, trucks: int, levels: int | None = None, period_s: float = 10.0
+    place: Position,
+    *,
+    lamps: int,
+    manholes: int,
+    trucks: int,
+    levels: int | None = None,
+    period_s: float = 10.0,
+    radio_period_s: float = 600.0,
 ) -> Plan:
     """Return a city around ``place`` (WGS-84 degrees); one level a ten manholes unless told otherwise.
 
@@ -65,8 +74,11 @@ def plan_city(
     return Plan(
         lamps=found,
         circuits=_circuits(found, period_s),
-        manholes=tuple(_manhole(place, number, side_m) for number in range(manholes)),
-        levels=tuple(_level(place, number, side_m) for number in range(manholes // 10 if levels is None else levels)),
+        manholes=tuple(_manhole(place, number, side_m, radio_period_s) for number in range(manholes)),
+        levels=tuple(
+            _level(place, number, side_m, radio_period_s)
+            for number in range(manholes // 10 if levels is None else levels)
+        ),
         trucks=tuple(_truck(place, number, streets, side_m, period_s) for number in range(trucks)),
     )
 
@@ -137,33 +149,35 @@ def _circuits(lamps: tuple[DeviceEntry, ...], period_s: float) -> tuple[DeviceEn
     )
 
 
-def _manhole(place: Position, number: int, side_m: float) -> DeviceEntry:
+def _manhole(place: Position, number: int, side_m: float, period_s: float) -> DeviceEntry:
     east_m, north_m = _crossing(number, side_m)
     return DeviceEntry(
         id=f"manhole-{number + 1:04}",
         role="manhole",
         name=f"Manhole 井盖 {number + 1}",
-        profile="milesight/em310-tilt",
+        profile=Manhole.profile,
         link="radio",
-        address=f"24e124{0x1000000000 + number:010x}",
+        address=manhole_eui(number),
         position=_at(place, east_m + 3, north_m + 3),
         area=_area(east_m, north_m),
-        period_s=3_600.0,
+        period_s=period_s,
     )
 
 
-def _level(place: Position, number: int, side_m: float) -> DeviceEntry:
+def _level(place: Position, number: int, side_m: float, period_s: float) -> DeviceEntry:
     east_m, north_m = _crossing(number * 7 + 3, side_m)
+    kind = level_kind(number)
     return DeviceEntry(
         id=f"level-{number + 1:04}",
         role="level",
         name=f"Water level 水位 {number + 1}",
-        profile="milesight/em500-swl",
+        profile=kind.profile,
         link="radio",
-        address=f"24e124{0x2000000000 + number:010x}",
+        address=level_eui(number),
         position=_at(place, east_m - 3, north_m - 3),
         area=_area(east_m, north_m),
-        period_s=600.0,
+        period_s=period_s,
+        parameters={"mount_height_m": MOUNT_HEIGHT_M} if kind is Distance else {},
     )
 
 
@@ -174,19 +188,15 @@ def _truck(place: Position, number: int, streets: list[_Street], side_m: float, 
     from_m, to_m = eastward[number % len(eastward)], eastward[(number * 3 + 1) % len(eastward)]
     turn_m = northward[(number * 5 + 2) % len(northward)]
     corners = ((-side_m / 2, from_m), (turn_m, from_m), (turn_m, to_m), (side_m / 2, to_m))
-    line = tuple(
-        _at(place, *corner) for index, corner in enumerate(corners) if not index or corner != corners[index - 1]
-    )
     return DeviceEntry(
         id=f"truck-{number + 1:04}",
         role="vehicle",
         name=f"Muck truck 渣土车 {number + 1}",
         link="vehicles",
-        address=f"{13_900_000_000 + number:012}",
-        area="city",
+        address=terminal_number(number),
         groups=("muck-trucks",),
         period_s=period_s,
-        corridor=Corridor(line=line, width_m=40.0),
+        corridor=Corridor(line=tuple(_at(place, *corner) for corner in dict.fromkeys(corners)), width_m=40.0),
     )
 
 

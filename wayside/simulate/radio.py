@@ -27,6 +27,8 @@ a minute; ``rising``: the water does, ten times as fast."""
 APPLICATION = "17c82e96-be03-4f38-aef3-f83d48582d97"
 _DRIFT_M_S, _RISE_M_S = 0.01 / 60, 0.1 / 60
 _DAY_S = 86_400.0
+MOUNT_HEIGHT_M = 3.0
+"""Of the sensors above the water."""
 _GATEWAYS = 4
 _ROUND_S = 0.05
 
@@ -109,8 +111,23 @@ class Distance(WaterLevel):
 
     def payload(self, now_s: float) -> bytes:
         """Return battery, distance and position."""
-        distance = round(1000 * min(max(3.0 - self.depth_m(now_s), 0.05), 4.5))
+        distance = round(1000 * min(max(MOUNT_HEIGHT_M - self.depth_m(now_s), 0.05), 4.5))
         return self._battery() + b"\x03\x82" + struct.pack("<H", distance) + b"\x04\x00\x00"
+
+
+def manhole_eui(number: int) -> str:
+    """Return the DevEUI of a manhole."""
+    return f"24e124136b{number:06x}"
+
+
+def level_eui(number: int) -> str:
+    """Return the DevEUI of a level."""
+    return f"24e1241370{number:06x}"
+
+
+def level_kind(number: int) -> type[WaterLevel]:
+    """Return what measures a level: by turns from the bottom and from above."""
+    return Distance if number % 2 else WaterLevel
 
 
 class RadioField:
@@ -124,10 +141,9 @@ class RadioField:
         period_s: float = 600.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.manholes = [Manhole(f"24e124136b{number:06x}", number=number) for number in range(manholes)]
+        self.manholes = [Manhole(manhole_eui(number), number=number) for number in range(manholes)]
         self.levels: list[WaterLevel] = [
-            (Distance if number % 2 else WaterLevel)(f"24e1241370{number:06x}", number=number)
-            for number in range(levels)
+            level_kind(number)(level_eui(number), number=number) for number in range(levels)
         ]
         self.devices: list[Manhole | WaterLevel] = [*self.manholes, *self.levels]
         self.sent = 0
