@@ -17,7 +17,7 @@ from wayside.children import Children
 from wayside.demo_files import GATEWAY
 from wayside.local_centre import WAYSIDE
 from wayside.simulate.field import SCRIPT, Script
-from wayside.simulate.plan import Plan
+from wayside.simulate.plan import LAMPS_A_BUS, Plan
 from wire.values import Position
 
 _DEVICES_A_FILE = 2_000
@@ -49,13 +49,15 @@ def write_district(
     radio_period_s: float = 600.0,
 ) -> Script:
     """Write all that a gateway and its devices need into ``folder``; return the devices' script."""
+    buses = -(-lamps // LAMPS_A_BUS)
+    first_port = _free_ports(buses + 1)
     script = Script(
         place=place,
         lamps=lamps,
         manholes=manholes,
         trucks=trucks,
-        bus_port=_free_ports(max(1, -(-lamps // 50))),
-        fleet_port=_free_ports(1),
+        bus_port=first_port,
+        fleet_port=first_port + buses,
         broker=broker.url,
         period_s=period_s,
         radio_period_s=radio_period_s,
