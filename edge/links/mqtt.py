@@ -27,6 +27,7 @@ from devices.uplink_json import Origin, Uplink, UplinkError, downlink_message, r
 from edge.broker import read_secret
 from edge.links.link import Known, Take, Unreachable
 from edge.links.mqtt_config import Config, MqttJson
+from shell.ending import end
 from shell.log import redact
 from shell.refusal import Refusal
 
@@ -101,9 +102,7 @@ class MqttLink:
                 try:
                     await asyncio.wait([session])
                 finally:
-                    while not session.done():
-                        session.cancel()
-                        await asyncio.wait([session], timeout=2.0)
+                    await end(session)
                     self._client = None
                 try:
                     session.result()

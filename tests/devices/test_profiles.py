@@ -8,6 +8,7 @@ from config.document import ConfigError
 from devices.profile import Profile, commands_of, decode, read_profile, request_of
 from devices.protocols.lorawan import LorawanProfile, UplinkVector
 from devices.reading import CommandError, DecodeError
+from devices.registers import RegisterProfile
 from devices.report import Downlink
 from devices.vectors import failure as failure_of
 from wayside.profiles import FOLDER

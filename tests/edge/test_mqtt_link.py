@@ -14,6 +14,7 @@ from devices.report import Downlink, Report, Write
 from edge.links.link import Known, Unreachable
 from edge.links.mqtt import MqttLink
 from edge.links.mqtt_config import ChirpStack, Config, MqttJson, TheThingsStack
+from shell.ending import end
 from shell.refusal import Refusal
 from tests.fixtures.mosquitto import Mosquitto
 from wayside.profiles import FOLDER
@@ -80,8 +81,7 @@ async def running(config: Config, devices: Iterable[Known]) -> AsyncIterator[Hea
     try:
         yield heard
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await end(task)
         if not task.cancelled() and task.exception():
             raise task.exception()  # type: ignore[misc]
 
@@ -92,8 +92,7 @@ async def radio(field: RadioField, url: str) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await end(task)
 
 
 @asynccontextmanager

@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 import aiomqtt
 import msgspec
 
+from shell.ending import end
+
 Fault = Literal["", "open", "stuck", "drift", "rising", "low-battery", "silent"]
 """``open``: the cover is lifted. ``stuck``: the level is always the same. ``drift``: it leaves the truth by 1 cm
 a minute; ``rising``: the water does, ten times as fast."""
@@ -158,9 +160,13 @@ class RadioField:
         ) as client:
             client.pending_calls_threshold = 1_000
             await client.subscribe(f"application/{APPLICATION}/device/+/command/down", qos=1)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._speak(client))
-                tasks.create_task(self._listen(client))
+            tasks = [asyncio.create_task(self._speak(client)), asyncio.create_task(self._listen(client))]
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await end(*tasks)
+            for task in done:
+                task.result()
 
     def obey(self, line: str) -> str:
         """Carry out one line of the simulator's own language and return the answer.
