@@ -39,24 +39,27 @@ class Visit:
     def __init__(self, client: httpx.Client, account: str, password_file: Path | None) -> None:
         self._client = client
         password, centre = _password(account, password_file), str(client.base_url)
-        try:
-            answer = client.post("/sign-in", data={"name": account, "password": password})
-        except httpx.TransportError as error:
-            raise Refusal(centre, f"does not answer: {error}", "is the centre there?") from error
+        answer = self._answer("POST", "/sign-in", data={"name": account, "password": password})
         if answer.status_code != 303:
             raise Refusal(account, f"cannot sign in at {centre}", "check account and password")
         self._token = self.get("/api/me")["csrf_token"]
 
     def get(self, path: str, **query: Any) -> Any:
         """Return what the centre answers; raise Refusal."""
-        return _body(self._client.get(path, params=query))
+        return _body(self._answer("GET", path, params=query))
 
     def send(self, method: str, path: str, body: dict[str, Any]) -> Any:
         """Change something; raise Refusal. An order that must be approved first is an answer, not a refusal."""
-        answer = self._client.request(method, path, json=body, headers={"X-CSRF-Token": self._token})
+        answer = self._answer(method, path, json=body, headers={"X-CSRF-Token": self._token})
         if answer.status_code == 409 and "command_id" in answer.json():
             return answer.json()
         return _body(answer)
+
+    def _answer(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            return self._client.request(method, path, **more)
+        except httpx.TransportError as error:
+            raise Refusal(str(self._client.base_url), f"does not answer: {error}", "is the centre there?") from error
 
 
 @lamp_app.callback()
