@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from config.document import ConfigError
 from devices.schedule import Schedule, darker, level_at
 from devices.sun import Place, is_up
-from tests.fixtures.lamps import T0, METERED, Controller, Street, some_lamps
+from tests.fixtures.lamps import METERED, T0, Controller, Street, some_lamps
 from wire.command import LampState
 
 SHANGHAI = Place(latitude=31.2, longitude=121.5, time_zone="Asia/Shanghai")
