@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from edge.sealing import Draft, manifest_file
 from ingest.lighting.orders import Ask, By, Desk, Selection
 from tests.fixtures.console import PASSWORD, Scene, served
-from tests.fixtures.lamps import a_lamp, a_state
+from tests.fixtures.district import a_lamp, a_state
 from tests.fixtures.messages import T0, an_event, some_evidence
 from tests.fixtures.package import Chain
 from tests.fixtures.video import write_video

@@ -13,7 +13,7 @@ from ingest.store import device_queries, devices, lamp_queries
 from ingest.store.device_queries import DeviceFilter
 from ingest.store.engine import writing
 from ingest.store.fixes import forget_fixes
-from tests.fixtures.lamps import a_lamp, a_state
+from tests.fixtures.district import a_lamp, a_state
 from tests.fixtures.messages import T0, a_batch, an_event
 from wire.device import Presence, Stranger
 from wire.fix import Fix

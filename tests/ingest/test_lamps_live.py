@@ -13,8 +13,8 @@ from ingest.accounts import Role, add_account
 from ingest.store.engine import open_engine
 from tests.fixtures.centre import CentreProcess, wait_until
 from tests.fixtures.console import PASSWORD
+from tests.fixtures.district import a_lamp
 from tests.fixtures.gateway import ScriptedGateway, now_ms
-from tests.fixtures.lamps import a_lamp
 from tests.fixtures.mosquitto import Mosquitto
 from wayside.lamp import lamp_app
 from wire.command import Command

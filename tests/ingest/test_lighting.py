@@ -13,7 +13,7 @@ from litestar.testing import TestClient
 
 from ingest.console.gate import now_ms
 from tests.fixtures.console import Scene, csrf, enter, token_in
-from tests.fixtures.lamps import a_lamp, a_state, an_ack
+from tests.fixtures.district import a_lamp, a_state, an_ack
 from tests.fixtures.messages import T0, an_event
 from wire.device import Stranger
 from wire.event import Event

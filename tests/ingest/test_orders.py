@@ -22,7 +22,7 @@ from ingest.store.engine import writing
 from ingest.store.lamp_queries import LampFilter, list_lamps
 from shell.order_keys import AlteredError, read_keys, read_order
 from shell.refusal import Refusal
-from tests.fixtures.lamps import a_lamp, a_state, an_ack, opened
+from tests.fixtures.district import a_lamp, a_state, an_ack, opened
 from tests.fixtures.messages import T0, a_batch
 from wire.command import SignedCommand
 
