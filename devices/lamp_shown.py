@@ -24,7 +24,8 @@ def shown(lamp: Lamp, shadow: Shadow, time_ms: int) -> LampState:
         reason=override.reason[:_REASON_MAX] if override else "",
         reported=shadow.reported,
         proven=_proven(lamp, shadow),
-        proof=shadow.proof,
+        # While it is told another level, what was proven is that of before.
+        proof="warming" if shadow.asked is not None and shadow.proof == "proven" else shadow.proof,
         fault=shadow.fault,
         current_a=shadow.current_a,
         power_w=shadow.power_w,

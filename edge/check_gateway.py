@@ -10,7 +10,7 @@ from edge.gateway_config import GatewaySetup
 
 
 def gateway_findings(setup: GatewaySetup) -> Iterator[Finding]:
-    """Yield what is found of links, lamps, schedules and keys; whatever is wrong with their files was refused before."""
+    """Yield what is found of links, lamps, schedules and keys; wrong files were refused before."""
     for link in setup.gateway.links:
         roles = Counter(entry.role for entry, _ in setup.of_link(link.id))
         counted = ", ".join(f"{count} {role}" for role, count in sorted(roles.items()))
