@@ -12,7 +12,7 @@ from devices.report import Report
 from edge.device_watch import DeviceWatch, DeviceWatchState
 from edge.gateway_sheet import Sheet
 from wire.clock import ClockState
-from wire.device import Device, Stranger
+from wire.device import Device, DeviceRole, Stranger
 from wire.sample import LampSample
 
 _LOG = structlog.get_logger()
@@ -77,7 +77,13 @@ class Devices:
     def condition(self, condition: LampCondition, clock: ClockState, sheet: Sheet) -> None:
         """Step what watches a lamp after something of it was proven, or was not."""
         name = condition.lamp
-        self._step(name, self._watch.take(self.states[name], self.entries[name], sample_of(condition), clock), sheet)
+        self._step(
+            name,
+            self._watch.take(
+                self.states[name], self.entries[name], sample_of(condition, self.entries[name].role), clock
+            ),
+            sheet,
+        )
 
     def tick(self, name: str, now_ms: int, clock: ClockState, trouble: str, sheet: Sheet) -> None:
         """Step what watches a device after a time in which nothing was heard."""
@@ -152,17 +158,19 @@ def _must_keep(kept: DeviceWatchState, now: DeviceWatchState) -> bool:
     return False
 
 
-def sample_of(condition: LampCondition) -> LampSample:
+def sample_of(condition: LampCondition, role: DeviceRole) -> LampSample:
     """Return what rules watch of a lamp."""
     return LampSample(
         device=condition.lamp,
         time_ms=condition.time_ms,
         heard_ms=condition.time_ms,
-        role="lamp",
+        role=role,
         is_dark=condition.is_dark,
         is_lit_by_day=condition.is_lit_by_day,
         is_not_proven=condition.is_not_proven,
         is_stuck=condition.is_stuck,
+        is_over_current=condition.is_over_current,
+        is_under_current=condition.is_under_current,
         for_s=max(0.0, (condition.time_ms - condition.since_ms) / 1000),
         expected_a=condition.expected_a,
         current_a=condition.current_a,

@@ -12,13 +12,13 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["agent", "case", "everything"]
+Kind = Literal["agent", "case", "device", "vehicle", "lamp", "command", "everything"]
 
 WAITING_MAX = 1_000
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that was committed; ``id`` is an agent's id or a case's number, and empty for ``everything``."""
+    """Something that was committed; ``id`` names it, and is empty for ``everything`` and for many of a kind."""
 
     kind: Kind
     id: str = ""

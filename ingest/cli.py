@@ -11,6 +11,7 @@ from ingest.accounts_cli import account_app
 from ingest.checks import checks_of
 from ingest.config import read_centre
 from ingest.evidence import is_agent_id, read_agent_secret, token_of
+from ingest.lighting.key import open_command_key
 from ingest.serve import engine_of, serve_centre
 from ingest.store.migrate import revisions, upgrade
 from shell.refusal import Refusal
@@ -57,6 +58,13 @@ def check(centre_yaml: CentreFile) -> None:
             failed += 1
     if failed:
         raise typer.Exit(2)
+
+
+@ingest_app.command("command-key")
+def command_key(centre_yaml: CentreFile) -> None:
+    """Print the public key that gateways check the centre's orders with; made at the first call."""
+    key = open_command_key(Path(read_centre(centre_yaml).storage))
+    typer.echo(key.public)
 
 
 @ingest_app.command("agent-token")

@@ -1,6 +1,7 @@
 """Configuration of the centre; strict, read once, every fault named by file, line and key."""
 
 import re
+import zoneinfo
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +9,10 @@ import msgspec
 from msgspec import Meta
 
 from config.document import ConfigError, Document
+from wire.command import DEADLINE_S_MAX
 from wire.identifiers import Id
 
+TIME_ZONE = "Asia/Shanghai"
 _DATABASES = ("sqlite", "postgresql+psycopg")
 
 
@@ -40,6 +43,16 @@ class Centre(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """GeoJSON file of roads and blocks to draw under the map's pins; a plain grid when left out."""
     dead_letters_max: Annotated[int, Meta(ge=100)] = 10_000
     observations_keep_days: Annotated[int, Meta(ge=1)] = 30
+    fixes_keep_days: Annotated[int, Meta(ge=1)] = 30
+    """How long tracks of vehicles can be played back."""
+    commands_keep_days: Annotated[int, Meta(ge=1)] = 400
+    """How long it is known what each lamp did with each command; who ordered what stays in the audit log."""
+    time_zone: str = TIME_ZONE
+    """Where a day of energy begins; a name of the tz database."""
+    command_deadline_s: Annotated[int, Meta(ge=2, le=DEADLINE_S_MAX, extra_json_schema={"unit": "s"})] = 8
+    """A gateway that hears of a command later refuses it; a lamp without a word by then is unreachable."""
+    override_minutes_max: Annotated[int, Meta(ge=1, le=10_080, extra_json_schema={"unit": "min"})] = 720
+    """The longest that a lamp may be kept off its schedule by hand; 60 if nobody says how long."""
 
 
 def read_centre(path: Path) -> Centre:
@@ -54,6 +67,10 @@ def read_centre(path: Path) -> Centre:
     if not centre.database.startswith(_DATABASES):
         expected = " or ".join(f"{name}://" for name in _DATABASES)
         raise document.error("database", f"expected a URL that begins with {expected}, got {centre.database!r}")
+    try:
+        zoneinfo.ZoneInfo(centre.time_zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise document.error("time_zone", f"expected a name such as {TIME_ZONE}, got {centre.time_zone!r}") from error
     return _with_absolute_paths(centre, path.resolve().parent)
 
 

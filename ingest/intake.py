@@ -1,5 +1,6 @@
 """Intake: one transaction takes a group of what agents sent, each message of it once, whatever came before."""
 
+import zoneinfo
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -7,14 +8,19 @@ import sqlalchemy as sa
 
 from ingest.changes import Change
 from ingest.cursor import Cursor
+from ingest.device_news import DeviceNews, device_ids_of, take_news
+from ingest.rights import Rights
+from ingest.store.acks import open_ledger
 from ingest.store.agents import Word, note_agents
 from ingest.store.cursors import StreamKey, lock_cursors, save_cursors
 from ingest.store.dead_letters import DeadLetter, keep_dead_letter
+from ingest.store.devices import owners_of
 from ingest.store.evidence import cases_with_evidence, name_evidence, note_completeness
 from ingest.store.intake_cases import Received, known_events, take_events
 from ingest.store.losses import add_losses
 from ingest.store.observations import Row, add_observations, row_of
 from wire.batch import Message, Opened, alone
+from wire.command import Ack
 from wire.event import Event, Evidence
 from wire.health import Health, Status
 from wire.loss import LossRecord
@@ -54,37 +60,52 @@ class Taken(msgspec.Struct, kw_only=True):
 
 
 class _Load(msgspec.Struct, kw_only=True):
-    """Messages sorted by where they go."""
+    """Messages sorted by where they go, if their sender may speak of what they are about."""
 
+    rights: Rights
     observations: list[Row] = []
     events: list[Received] = []
     evidence: list[tuple[str, Evidence]] = []
     losses: list[tuple[str, LossRecord]] = []
     words: dict[str, Word] = {}
+    news: DeviceNews = msgspec.field(default_factory=DeviceNews)
 
 
-def take(connection: sa.Connection, items: Sequence[Item], *, now_ms: int, dead_letters_max: int) -> Taken:
-    """Take items inside the connection's transaction.
+def take(
+    connection: sa.Connection,
+    items: Sequence[Item],
+    *,
+    now_ms: int,
+    dead_letters_max: int,
+    zone: zoneinfo.ZoneInfo,
+) -> Taken:
+    """Take items inside the connection's transaction; ``zone`` says where a lamp's day begins.
 
     Raises what SQLAlchemy raises: DataError, IntegrityError or StatementError if the content of some item cannot be
     stored, anything else if the database cannot store at all.
     """
-    taken, load = Taken(), _Load()
+    taken = Taken()
     parcels = [item for item in items if isinstance(item, Parcel)]
     taken.cursors = lock_cursors(connection, _keys(parcels), now_ms)
     before = dict(taken.cursors)
     letters = [item for item in items if isinstance(item, DeadLetter)]
     known = known_events(connection, _event_ids(parcels))
-    owners = {each.id: each.agent for each in known}
+    rights = Rights(
+        events={each.id: each.agent for each in known},
+        devices=owners_of(connection, *device_ids_of(_messages(parcels)), {each.opened.agent for each in parcels}),
+        ledger=open_ledger(connection, _acks(parcels)),
+    )
+    load = _Load(rights=rights)
     for item in items:
         if isinstance(item, Status):
             load.words.setdefault(item.agent, Word()).status = item
         elif isinstance(item, Parcel):
-            letters += _sort(item, load, taken, owners, now_ms)
+            letters += _sort(item, load, taken, now_ms)
     add_observations(connection, load.observations)
     name_evidence(connection, load.evidence)
     opened = take_events(connection, load.events, known, now_ms)
     add_losses(connection, load.losses)
+    taken.changes |= take_news(connection, load.news, rights.devices, rights.ledger, now_ms=now_ms, zone=zone)
     shown = {each.event_id for _, each in load.evidence} | set(opened)
     complete = cases_with_evidence(connection, shown)
     note_completeness(connection, complete, now_ms)
@@ -108,20 +129,32 @@ def _keys(parcels: Iterable[Parcel]) -> set[StreamKey]:
     return keys
 
 
+def _messages(parcels: Iterable[Parcel]) -> Iterable[Message]:
+    return (message for parcel in parcels for _, message in parcel.opened.messages)
+
+
+def _acks(parcels: Iterable[Parcel]) -> list[tuple[str, Ack]]:
+    return [
+        (parcel.opened.agent, message)
+        for parcel in parcels
+        for _, message in parcel.opened.messages
+        if isinstance(message, Ack)
+    ]
+
+
 def _event_ids(parcels: Iterable[Parcel]) -> set[str]:
     found = set()
-    for parcel in parcels:
-        for _, message in parcel.opened.messages:
-            if isinstance(message, Event):
-                found.add(message.id)
-                if message.resumes:
-                    found.add(message.resumes)
-            elif isinstance(message, Evidence):
-                found.add(message.event_id)
+    for message in _messages(parcels):
+        if isinstance(message, Event):
+            found.add(message.id)
+            if message.resumes:
+                found.add(message.resumes)
+        elif isinstance(message, Evidence):
+            found.add(message.event_id)
     return found
 
 
-def _sort(parcel: Parcel, load: _Load, taken: Taken, owners: dict[str, str], now_ms: int) -> list[DeadLetter]:
+def _sort(parcel: Parcel, load: _Load, taken: Taken, now_ms: int) -> list[DeadLetter]:
     """Put the new messages of a parcel where they go and its numbers on the cursor; return what must be put aside."""
     opened, key = parcel.opened, parcel.key
     cursor = taken.cursors[key]
@@ -136,14 +169,15 @@ def _sort(parcel: Parcel, load: _Load, taken: Taken, owners: dict[str, str], now
     word = load.words.setdefault(opened.agent, Word())
     word.sent_ms = opened.sent_ms
     for seq, message in _take_observations(opened.agent, fresh, load, taken, now_ms):
-        foreign = _foreign(message, opened.agent, owners)
+        foreign = load.rights.refusal(message, opened.agent)
         if foreign:
             rejections.append(Rejection(seq=seq, reason=foreign))
             letters.append(letter_of(parcel, seq, foreign, alone(opened, message)))
             continue
         kind = type(message).__name__.lower()
         taken.messages[kind] = taken.messages.get(kind, 0) + 1
-        _put(message, opened.agent, load, taken, word)
+        if not load.news.put(opened, seq, message):
+            _put(message, opened.agent, load, taken, word)
     taken.cursors[key] = taken.cursors[key].with_run(opened.first_seq, opened.last_seq)
     return letters
 
@@ -156,14 +190,21 @@ def _fresh(parcel: Parcel, cursor: Cursor) -> Sequence[Numbered]:
 
 
 def _take_observations(agent: str, fresh: Sequence[Numbered], load: _Load, taken: Taken, now_ms: int) -> list[Numbered]:
-    """Take the observations of a batch at one go, for there are many; return the other messages."""
-    rows = [row_of(agent, message, now_ms) for _, message in fresh if type(message) is Observation]
+    """Take the observations of a batch at one go, for there are many; return the other messages and foreign ones."""
+    foreign = {device_id for device_id, owner in load.rights.devices.known.items() if owner != agent}
+    if foreign:
+        foreign &= {message.source for _, message in fresh if type(message) is Observation}
+    rows = [
+        row_of(agent, message, now_ms)
+        for _, message in fresh
+        if type(message) is Observation and message.source not in foreign
+    ]
     if rows:
         load.observations += rows
         taken.messages["observation"] = taken.messages.get("observation", 0) + len(rows)
     if len(rows) == len(fresh):
         return []
-    return [each for each in fresh if type(each[1]) is not Observation]
+    return [each for each in fresh if type(each[1]) is not Observation or each[1].source in foreign]
 
 
 def _put(message: Message, agent: str, load: _Load, taken: Taken, word: Word) -> None:
@@ -179,18 +220,6 @@ def _put(message: Message, agent: str, load: _Load, taken: Taken, word: Word) ->
             load.losses.append((agent, message))
             lost = (agent, message.epoch, message.stream)
             taken.cursors[lost] = taken.cursors[lost].with_run(message.first_seq, message.last_seq)
-
-
-def _foreign(message: Message, agent: str, owners: dict[str, str]) -> str:
-    """Return why an agent may not send this message, or an empty string; claim its event for the agent."""
-    if isinstance(message, Event):
-        event_id = message.id
-    elif isinstance(message, Evidence):
-        event_id = message.event_id
-    else:
-        return ""
-    owner = owners.setdefault(event_id, agent) if isinstance(message, Event) else owners.get(event_id, agent)
-    return "" if owner == agent else f"event {event_id} belongs to another agent"
 
 
 def letter_of(parcel: Parcel, seq: int, reason: str, payload: bytes) -> DeadLetter:

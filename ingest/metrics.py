@@ -10,6 +10,7 @@ rejected = Counter("ingest_rejected", "Messages put aside as dead letters.", reg
 unreadable = Counter("ingest_unreadable", "Payloads put aside whole as dead letters.", registry=registry)
 failures = Counter("ingest_database_failures", "Transactions that the database could not take.", registry=registry)
 receipts = Counter("ingest_receipts", "Receipts sent.", registry=registry)
+orders = Counter("ingest_orders", "Signed orders given to the broker.", registry=registry)
 connects = Counter("ingest_broker_connects", "Connections made to the broker.", registry=registry)
 is_connected = Gauge("ingest_broker_connected", "1 while the broker is connected.", registry=registry)
 last_commit = Gauge("ingest_last_commit_timestamp_seconds", "When the last group was committed.", registry=registry)

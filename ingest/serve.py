@@ -14,6 +14,7 @@ from ingest.app import make_app
 from ingest.changes import Changes
 from ingest.config import Centre, read_centre
 from ingest.evidence import heal
+from ingest.lighting.dispatch import Dispatch
 from ingest.storage import Storage
 from ingest.store.engine import open_engine
 from ingest.store.migrate import revisions, upgrade
@@ -52,7 +53,8 @@ def serve_centre(centre_yaml: Path) -> None:
     log.configure()
     changes = Changes()
     heal(engine, changes, storage)
-    app = make_app(centre, engine, changes)
+    dispatch = Dispatch(centre, engine, changes)
+    app = make_app(centre, engine, changes, dispatch)
     worker = Worker(centre, engine, changes)
     app.state.worker = worker
     listener = _listen(centre)
@@ -62,6 +64,7 @@ def serve_centre(centre_yaml: Path) -> None:
     server = _Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_STOP_S))
     thread = threading.Thread(target=_run_worker, args=(worker, server), name="worker")
     thread.start()
+    dispatch.start()
     host, port = listener.getsockname()[:2]
     _log.info("serving", address=f"http://{host}:{port}", database=engine.url.render_as_string())
     try:
@@ -69,6 +72,7 @@ def serve_centre(centre_yaml: Path) -> None:
     finally:
         notify("STOPPING=1")
         worker.stop()
+        dispatch.stop()
         thread.join()
         engine.dispose()
     if worker.has_failed:

@@ -4,11 +4,13 @@ The group is tried whole, then item by item, then a failing batch in halves, so 
 would store costs a few more transactions and takes no other message with it.
 """
 
+import zoneinfo
 from collections.abc import Sequence
 
 import msgspec
 import sqlalchemy as sa
 
+from ingest.config import TIME_ZONE, Centre
 from ingest.intake import Item, Parcel, Taken, take
 from ingest.store.dead_letters import DeadLetter, drop_dead_letter, find_dead_letter
 from ingest.store.engine import writing
@@ -30,6 +32,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     engine: sa.Engine
     dead_letters_max: int
+    zone: zoneinfo.ZoneInfo = zoneinfo.ZoneInfo(TIME_ZONE)
+    """Where the centre is: a lamp's day begins there."""
+
+
+def settings_of(centre: Centre, engine: sa.Engine) -> Settings:
+    """Return a centre's settings."""
+    zone = zoneinfo.ZoneInfo(centre.time_zone)
+    return Settings(engine=engine, dead_letters_max=centre.dead_letters_max, zone=zone)
 
 
 def item_of(topic: str, payload: bytes) -> Item:
@@ -64,13 +74,17 @@ def take_all(settings: Settings, items: Sequence[Item], now_ms: int) -> Taken:
     """Take items, each at least as a dead letter; raise sqlalchemy.exc.SQLAlchemyError if the database cannot."""
     try:
         with writing(settings.engine) as connection:
-            taken = take(connection, items, now_ms=now_ms, dead_letters_max=settings.dead_letters_max)
+            taken = _take(settings, connection, items, now_ms)
             crash_point("ingest.before-commit")
         return taken
     except (sa.exc.StatementError, OverflowError, UnicodeError) as error:
         if not is_of_content(error):
             raise
         return _take_apart(settings, items, now_ms, str(getattr(error, "orig", error)))
+
+
+def _take(settings: Settings, connection: sa.Connection, items: Sequence[Item], now_ms: int) -> Taken:
+    return take(connection, items, now_ms=now_ms, dead_letters_max=settings.dead_letters_max, zone=settings.zone)
 
 
 def is_of_content(error: Exception) -> bool:
@@ -144,7 +158,7 @@ def redrive(settings: Settings, letter_id: int, now_ms: int) -> str:
         item = msgspec.structs.replace(item, is_redriven=True)
     try:
         with writing(settings.engine) as connection:
-            taken = take(connection, (item,), now_ms=now_ms, dead_letters_max=settings.dead_letters_max)
+            taken = _take(settings, connection, (item,), now_ms)
             rejected = [each for some in taken.rejected.values() for each in some]
             if not rejected or row.seq is None:  # of a whole batch the rejected ones are letters of their own now
                 drop_dead_letter(connection, letter_id)

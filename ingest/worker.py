@@ -20,9 +20,11 @@ from ingest.broker import BrokerError, Delivery, Link
 from ingest.changes import Changes
 from ingest.config import Centre
 from ingest.intake import Item, Parcel, Taken
-from ingest.sorting import Settings, item_of, take_all
+from ingest.sorting import item_of, settings_of, take_all
+from ingest.store.commands import forget_results
 from ingest.store.dead_letters import DeadLetter
 from ingest.store.engine import writing
+from ingest.store.fixes import forget_fixes
 from ingest.store.observations import forget_observations
 from shell.crash_point import crash_point
 from shell.log import redact
@@ -57,7 +59,7 @@ class Worker:
 
     def __init__(self, centre: Centre, engine: sa.Engine, changes: Changes) -> None:
         self._centre, self._changes = centre, changes
-        self._settings = Settings(engine=engine, dead_letters_max=centre.dead_letters_max)
+        self._settings = settings_of(centre, engine)
         self._stopping = threading.Event()
         self._version = MQTTProtocolVersion.MQTTv5
         self._next_forget_s = self._next_notify_s = 0.0
@@ -168,13 +170,17 @@ class Worker:
             self._beat()
 
     def _forget(self) -> None:
-        """Delete a few of the oldest observations, so that no deletion is ever a long one."""
+        """Delete a few of the oldest rows, so that no deletion is ever a long one."""
         if time.monotonic() < self._next_forget_s:
             return
-        before_ms = int(time.time() * 1000) - self._centre.observations_keep_days * _DAY_MS
+        now_ms, centre = int(time.time() * 1000), self._centre
         with writing(self._settings.engine) as connection:
-            deleted = forget_observations(connection, before_ms, _FORGET_ROWS)
-        if deleted < _FORGET_ROWS:
+            deleted = (
+                forget_observations(connection, now_ms - centre.observations_keep_days * _DAY_MS, _FORGET_ROWS),
+                forget_fixes(connection, now_ms - centre.fixes_keep_days * _DAY_MS, _FORGET_ROWS),
+                forget_results(connection, now_ms - centre.commands_keep_days * _DAY_MS, _FORGET_ROWS),
+            )
+        if max(deleted) < _FORGET_ROWS:
             self._next_forget_s = time.monotonic() + _FORGET_EVERY_S
 
 

@@ -20,9 +20,11 @@ COMMANDS = {
     "evidence": ("wayside.evidence", "evidence_app", "Evidence: check that a package is what the agent sealed."),
     "ingest": ("ingest.cli", "ingest_app", "The centre: takes what agents send, and shows it."),
     "jt808": ("wayside.jt808", "jt808_app", "JT/T 808: what a vehicle's terminal says."),
+    "lamp": ("wayside.lamp", "lamp_app", "Switch lamps by way of the centre, and see each one proven."),
     "model": ("wayside.models", "models_app", "Detection models: what is there, and how to get one."),
     "profiles": ("wayside.profiles", "profiles_app", "Device profiles: what each firmware of each model says."),
     "replay": ("wayside.replay", "replay_app", "Run a recording through the pipeline that runs live."),
+    "simulate": ("wayside.simulate.cli", "simulate_app", "Simulated devices: a city of them, that break when told to."),
     "rules": ("wayside.rules", "rules_app", "Rules: check them, and run their own tests."),
 }
 

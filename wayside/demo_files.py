@@ -22,8 +22,8 @@ from ingest.evidence import token_of
 from shell.refusal import Refusal
 from wayside.scene import Truth
 
-AGENT = "demo-box"
-_PLACE = (30.25113, 120.16562)  # WGS-84; somewhere with streets, for the map
+AGENT, GATEWAY = "demo-box", "demo-gateway"
+PLACE = (30.25113, 120.16562)  # WGS-84; somewhere with streets, for the map
 _SCENE_LIMIT_S, _LIMIT_S = 12.0, 30.0
 _MARK = ".wayside-demo"
 
@@ -72,7 +72,7 @@ def scene_camera(video: Path, truth: Truth, limit_s: float | None) -> Camera:
         backend=Motion(),
         # With so short a limit the first still would else be taken as late as the second.
         parking=Parking(settle_s=2.0),
-        position=_PLACE,
+        position=PLACE,
         zones=(zone,),
         calibration=Calibration(
             points=tuple(GroundPoint(pixel=pixel, metres=metres) for pixel, metres in truth.marks), rms_px_max=2.0
@@ -100,7 +100,7 @@ def source_camera(source: str, limit_s: float | None) -> Camera:
         loop=not is_live(source),
         size=(width, height),
         backend=_backend(),
-        position=_PLACE,
+        position=PLACE,
         zones=(zone,),
     )
 
@@ -125,12 +125,12 @@ def write_centre(folder: Path, broker: str, port: int) -> Centre:
     secret = secrets.token_hex(32)
     _write_secret(folder / "agent-secret", secret)
     _write_secret(folder / "evidence-token", token_of(secret.encode(), AGENT))
-    (folder / "basemap.json").write_bytes(msgspec.json.encode(_streets(*_PLACE)))
+    (folder / "basemap.json").write_bytes(msgspec.json.encode(_streets(*PLACE)))
     centre = Centre(
         broker=broker,
         # The broker may be another centre's too: neither its session nor its agents' messages may be taken.
         broker_user=f"demo-{secrets.token_hex(4)}",
-        agents=(AGENT,),
+        agents=(AGENT, GATEWAY),
         database=f"sqlite:///{folder / 'centre.sqlite'}",
         storage=str(folder / "evidence"),
         port=port,

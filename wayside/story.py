@@ -17,6 +17,7 @@ class Told(msgspec.Struct):
     files: int = 0
     is_complete: bool = False
     has_left: bool = False
+    is_device: bool = False
 
 
 class Story:
@@ -40,8 +41,9 @@ class Story:
 
     def state(self) -> str:
         """Say how far it has come, for one who waits in vain."""
-        if self._told:
-            number, told = next(iter(self._told.items()))
+        of_camera = {number: told for number, told in self._told.items() if not told.is_device}
+        if of_camera:
+            number, told = next(iter(of_camera.items()))
             return f"case {number} is open and has {told.files} pieces of evidence, not all"
         if any(self._standing.values()):
             return "something stands, not yet for long enough"
@@ -49,7 +51,8 @@ class Story:
 
     def _seen(self) -> Iterator[str]:
         """Tell of the camera's own observations: the last of each feature counts."""
-        newest = sa.select(observation).order_by(observation.c.time_ms)
+        of_camera = observation.c.property.in_(("zone.stays", "vehicle.count"))
+        newest = sa.select(observation).where(of_camera).order_by(observation.c.time_ms)
         with self._engine.connect() as connection:
             rows = connection.execute(newest).all()
         if rows and not self._is_live:
@@ -62,6 +65,9 @@ class Story:
         self._standing = standing
 
     def _tell(self, case: CaseDetail) -> Iterator[str]:
+        if case.device is not None:
+            yield from self._tell_device(case)
+            return
         told = self._told.get(case.id)
         if told is None:
             told = self._told[case.id] = Told()
@@ -78,3 +84,13 @@ class Story:
         if case.end_ms is not None and not told.has_left:
             told.has_left = True
             yield f"case {case.id}: the vehicle has left after {(case.end_ms - case.start_ms) / 1000:.0f} s"
+
+    def _tell_device(self, case: CaseDetail) -> Iterator[str]:
+        told = self._told.get(case.id)
+        kind = case.kind.replace("_", " ")
+        if told is None:
+            told = self._told[case.id] = Told(is_device=True)
+            yield f"[b]case {case.id}: {kind}[/b], {case.device}   {self._url}/cases/{case.id}"
+        if case.end_ms is not None and not told.has_left:
+            told.has_left = True
+            yield f"case {case.id}: {kind} of {case.device} is over"

@@ -53,6 +53,7 @@ def list_cases(
     kind: Word = "",
     camera: Word = "",
     zone: Word = "",
+    device: Word = "",
     text: Word = "",
     from_ms: FromQuery[int | None] = None,
     to_ms: FromQuery[int | None] = None,
@@ -60,7 +61,8 @@ def list_cases(
     rows: Annotated[int, QueryParameter(ge=1, le=200)] = queries.PAGE_ROWS,
 ) -> CasePage:
     """Return cases, newest first; ``before`` is the ``older`` of the page before."""
-    wanted = CaseFilter(standing=standing, kind=kind, camera=camera, zone=zone, text=text, from_ms=from_ms, to_ms=to_ms)
+    named = {"kind": kind, "camera": camera, "zone": zone, "device": device, "text": text}
+    wanted = CaseFilter(standing=standing, from_ms=from_ms, to_ms=to_ms, **named)
     return queries.list_cases(request.app.state.engine, wanted, before=before, rows=rows)
 
 

@@ -15,7 +15,6 @@ from ingest.accounts import AccountError, Role
 from ingest.changes import Change
 from ingest.console.gate import PUBLIC, now_ms, session_cookie, session_of, signed_out
 from ingest.console.page import render
-from ingest.sorting import Settings
 from ingest.store.engine import writing
 from ingest.store.queries import NOTE_MAX, add_note
 from ingest.throttle import Throttle
@@ -118,7 +117,7 @@ def save_note(request: Anyone, case_id: int, text: str) -> None:
 def redrive(request: Anyone, letter_id: FromPath[int]) -> Redirect:
     """Try a dead letter again, now that somebody has changed what was in its way."""
     state = request.app.state
-    settings = Settings(engine=state.engine, dead_letters_max=state.centre.dead_letters_max)
+    settings = sorting.settings_of(state.centre, state.engine)
     reason = sorting.redrive(settings, letter_id, now_ms())
     actor = session_of(request).account.name
     with writing(state.engine) as connection:

@@ -12,9 +12,11 @@ from litestar.datastructures import Cookie
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
+from sqlalchemy import Engine
 
-from ingest.accounts import ABSOLUTE_MS, Role, Session, may, read_session
+from ingest.accounts import ABSOLUTE_MS, Role, Session, may, read_session, record
 from ingest.config import Centre
+from ingest.store.engine import writing
 
 PUBLIC = "public"
 CSRF_FIELD = "csrf_token"
@@ -22,6 +24,7 @@ CSRF_HEADER = "x-csrf-token"
 LIVE_HEADER = "x-live"
 """Sent with what a page fetches by itself; it does not count as somebody being there."""
 _SAFE = ("GET", "HEAD")
+_SUBJECT_MAX = 200
 
 
 def now_ms() -> int:
@@ -69,6 +72,8 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], route_handler: B
     if request.method not in _SAFE:
         await _check_token(request, session)
     if not may(session.account.role, needed):  # type: ignore[arg-type]  # the route table is checked by a test
+        if request.method not in _SAFE:
+            await asyncio.to_thread(_note_denied, engine, session, f"{request.method} {request.url.path}", needed)
         raise PermissionDeniedException(f"needs the role {needed}")
 
 
@@ -92,6 +97,20 @@ def _refuse_other_sites(request: Request[Any, Any, Any]) -> None:
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
         raise PermissionDeniedException("sent by another site's page")
+
+
+def _note_denied(engine: Engine, session: Session, what: str, needed: str) -> None:
+    """Write down who tried to change what his role may not."""
+    with writing(engine) as connection:
+        body: dict[str, object] = {"needs": needed}
+        record(
+            connection,
+            actor=session.account.name,
+            action="denied",
+            subject=what[:_SUBJECT_MAX],
+            now_ms=now_ms(),
+            body=body,
+        )
 
 
 async def _check_token(request: Request[Any, Any, Any], session: Session) -> None:

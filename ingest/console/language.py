@@ -42,6 +42,10 @@ class Words:
             key = key + "_one" if key + "_one" in self._words else key
         return Markup(escape(self._words[key])).format(**values)  # noqa: S704  # escaped just here
 
+    def group(self, group: str) -> dict[str, str]:
+        """Return the words of a group by their codes."""
+        return {key.removeprefix(f"{group}."): word for key, word in self._words.items() if key.startswith(f"{group}.")}
+
     def name(self, group: str, code: str) -> str:
         """Return the word for a code from the wire, or the code itself when nobody has named it.
 

@@ -16,7 +16,7 @@ from ingest.console.manifests import assess, manifests_of
 from ingest.console.page import render
 from ingest.console.timeline import timeline
 from ingest.console.viewer import first_pick, views
-from ingest.store import fleet, queries
+from ingest.store import device_queries, fleet, queries
 from ingest.store.queries import Before, CaseFilter, Standing
 
 Anyone = Request[Any, Any, Any]
@@ -45,6 +45,7 @@ def cases(
     kind: Word = "",
     camera: Word = "",
     zone: Word = "",
+    device: Word = "",
     text: Word = "",
     day: Annotated[str, QueryParameter(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = "",
     tz: Word = "",
@@ -53,16 +54,19 @@ def cases(
     """Show a page of cases."""
     engine = request.app.state.engine
     from_ms, to_ms = bounds_of_day(day, tz) if day else (None, None)
-    wanted = CaseFilter(standing=standing, kind=kind, camera=camera, zone=zone, text=text, from_ms=from_ms, to_ms=to_ms)
-    chosen = {"standing": standing, "kind": kind, "camera": camera, "zone": zone, "text": text, "day": day, "tz": tz}
+    named = {"kind": kind, "camera": camera, "zone": zone, "device": device, "text": text}
+    wanted = CaseFilter(standing=standing, from_ms=from_ms, to_ms=to_ms, **named)
+    chosen = {"standing": standing, "day": day, "tz": tz} | named
+    page = queries.list_cases(engine, wanted, before=before)
     return render(
         request,
         "cases.html",
-        page=queries.list_cases(engine, wanted, before=before),
+        page=page,
+        device_names=device_queries.names_of(engine, [each.device for each in page.cases if each.device]),
         choices=queries.choices(engine),
         cards=fleet.camera_cards(engine),
         chosen=chosen,
-        is_filtered=any(chosen[name] for name in ("kind", "camera", "zone", "text", "day")),
+        is_filtered=any(chosen[name] for name in (*named, "day")),
         before=before,
     )
 
@@ -85,6 +89,8 @@ def case(request: Anyone, case_id: FromPath[int], *, originals: FromQuery[bool] 
         pick=first_pick(shown),
         lines=timeline(found),
         card=cards.get(found.camera or ""),
+        device_name=device_queries.names_of(request.app.state.engine, [found.device or ""])[found.device or ""],
+        has_evidence=bool(found.expects or found.evidence),
         manifests=[(each, assess(each)) for each in manifests],
         is_operator=is_operator,
         originals=originals and is_operator,

@@ -18,9 +18,13 @@ from litestar.types import Message, Scope
 
 from ingest.accounts import first_admin
 from ingest.console.api import API
+from ingest.console.device_api import DEVICE_API
+from ingest.console.device_pages import DEVICE_PAGES
 from ingest.console.files import Openings, evidence_file
 from ingest.console.forms import FORMS, Throttles
 from ingest.console.gate import admit, now_ms
+from ingest.console.lamp_api import LAMP_API
+from ingest.console.lamp_pages import LAMP_PAGES
 from ingest.console.page import STATIC, render
 from ingest.console.pages import PAGES
 
@@ -47,7 +51,10 @@ class Site(InitPlugin):
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         """Add routes, headers and the pages for what goes wrong."""
         console = Router(
-            "/", route_handlers=[*PAGES, *FORMS, *API], guards=[admit], request_max_body_size=_BODY_BYTES_MAX
+            "/",
+            route_handlers=[*PAGES, *FORMS, *API, *LAMP_API, *DEVICE_API, *LAMP_PAGES, *DEVICE_PAGES],
+            guards=[admit],
+            request_max_body_size=_BODY_BYTES_MAX,
         )
         static = create_static_files_router(
             "/static",

@@ -19,14 +19,26 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 def timeline(case: CaseDetail) -> list[Line]:
     """Return the lines of a case, oldest first."""
-    lines = [Line(time_ms=case.start_ms, key="line.stood", actor=case.camera or case.device or case.agent)]
+    lines = [
+        Line(
+            time_ms=case.start_ms,
+            key="line.began" if case.device else "line.stood",
+            actor=case.camera or case.device or case.agent,
+        )
+    ]
     lines += [
         Line(time_ms=each.time_ms, key="line.raised", values={"rule": case.rule}, actor=each.agent)
         for each in case.events
         if each.phase == "start"
     ]
     if case.end_ms is not None:
-        lines.append(Line(time_ms=case.end_ms, key="line.left", actor=case.camera or case.device or case.agent))
+        lines.append(
+            Line(
+                time_ms=case.end_ms,
+                key="line.over" if case.device else "line.left",
+                actor=case.camera or case.device or case.agent,
+            )
+        )
     lines += [
         Line(time_ms=each.time_ms, key="line.ended", actor=each.agent) for each in case.events if each.phase == "end"
     ]

@@ -24,6 +24,7 @@ class CaseFilter(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = ""
     camera: str = ""
     zone: str = ""
+    device: str = ""
     text: str = ""
     from_ms: int | None = None
     to_ms: int | None = None
@@ -118,6 +119,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     kinds: tuple[str, ...]
     cameras: tuple[str, ...]
     zones: tuple[str, ...]
+    devices: tuple[str, ...]
 
 
 Before = Annotated[str, Meta(pattern=r"^(\d{1,15}-\d{1,15})?$(?!\n)")]
@@ -169,13 +171,12 @@ def read_case(engine: Engine, case_id: int) -> CaseDetail | None:
 
 
 def choices(engine: Engine) -> Choices:
-    """Return the kinds, cameras and zones that cases are of."""
+    """Return the kinds, cameras, zones and devices that cases are of."""
+    names = ("kind", "camera", "zone", "device")
     with engine.connect() as connection:
-        seen = connection.execute(select(cases.c.kind, cases.c.camera, cases.c.zone).distinct()).all()
-    kinds, cameras, zones = (
-        (tuple(sorted(set(column) - {None})) for column in zip(*seen, strict=True)) if seen else ((),) * 3
-    )
-    return Choices(kinds=kinds, cameras=cameras, zones=zones)
+        seen = {name: set(connection.scalars(select(cases.c[name]).distinct())) for name in names}
+    kinds, cameras, zones, devices = (tuple(sorted(seen[name] - {None})) for name in names)
+    return Choices(kinds=kinds, cameras=cameras, zones=zones, devices=devices)
 
 
 def read_evidence(engine: Engine, sha256: str) -> EvidenceRow | None:
@@ -205,7 +206,7 @@ def _conditions(wanted: CaseFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.standing != "all":
         conditions.append(cases.c.end_ms.is_(None) if wanted.standing == "standing" else cases.c.end_ms.is_not(None))
-    asked = {"kind": wanted.kind, "camera": wanted.camera, "zone": wanted.zone}
+    asked = {name: getattr(wanted, name) for name in ("kind", "camera", "zone", "device")}
     conditions.extend(cases.c[name] == value for name, value in asked.items() if value)
     if wanted.text:
         conditions.append(_mentions(wanted.text.strip()))
@@ -218,7 +219,7 @@ def _conditions(wanted: CaseFilter) -> list[ColumnElement[bool]]:
 
 def _mentions(text: str) -> ColumnElement[bool]:
     """Return the condition that a case has the text in one of its names, or as its number."""
-    names = ("label", "camera", "zone", "agent", "rule", "kind", "trace_id")
+    names = ("label", "camera", "zone", "device", "agent", "rule", "kind", "trace_id")
     number = text.removeprefix("#")
     by_number = cases.c.id == int(number) if number.isdecimal() and len(number) < 16 else false()
     return or_(by_number, *(cases.c[name].icontains(text, autoescape=True) for name in names))

@@ -142,6 +142,171 @@ observation = Table(
     Index("ix_observation_received_ms", "received_ms"),  # by which the old ones are forgotten
 )
 
+# One row a device, whatever of it came first: its card, a sign of life, where it is.
+device = Table(
+    "device",
+    metadata,
+    Column("id", String(41), primary_key=True),
+    Column("agent", String(41), nullable=False, index=True),  # whose it is; another may not speak of it
+    Column("role", String(16), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("profile", String(64), nullable=False),
+    Column("link", String(41), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("latitude", Float),
+    Column("longitude", Float),
+    Column("area", String(41), nullable=False),
+    Column("circuit", String(41), nullable=False),
+    Column("rated_w", Float),
+    Column("component", String(64), nullable=False),
+    Column("is_removed", Boolean, nullable=False),
+    Column(
+        "epoch", String(16), nullable=False
+    ),  # epoch, seq, sent_ms: of the card, so that an older one changes nothing
+    Column("seq", BigInteger, nullable=False),  # 0 until there is a card
+    Column("sent_ms", BigInteger, nullable=False),
+    Column("presence", String(8), nullable=False),  # unheard | live | late | offline
+    Column("presence_ms", BigInteger, nullable=False),
+    Column("presence_reason", Text, nullable=False),
+    Column("heard_ms", BigInteger),
+    Column("fix", JSON(none_as_null=True)),  # the last wire.fix.Fix
+    Column("fix_ms", BigInteger, nullable=False),
+    Index("ix_device_role_area", "role", "area"),
+    Index("ix_device_role_circuit", "role", "circuit"),
+)
+
+device_group = Table(
+    "device_group",
+    metadata,
+    Column("device", String(41), primary_key=True),
+    Column("name", String(41), primary_key=True),
+    Index("ix_device_group_name", "name"),
+)
+
+# The census queue: who speaks and is named nowhere.
+stranger = Table(
+    "stranger",
+    metadata,
+    Column("agent", String(41), primary_key=True),
+    Column("link", String(41), primary_key=True),
+    Column("address", String(64), primary_key=True),
+    Column("first_ms", BigInteger, nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("sample", String(64), nullable=False),
+)
+
+fix = Table(
+    "fix",
+    metadata,
+    Column("device", String(41), primary_key=True),
+    Column("time_ms", BigInteger, primary_key=True),
+    Column("latitude", Float, nullable=False),
+    Column("longitude", Float, nullable=False),
+    Column("is_positioned", Boolean, nullable=False),
+    Column("speed_km_h", Float),
+    Column("course_deg", Float),
+    Column("mileage_km", Float),
+    Column("flags", JSON, nullable=False),
+    Column("is_late", Boolean, nullable=False),
+    Column("received_ms", BigInteger, nullable=False, index=True),
+)
+
+# The last wire.command.LampState of each lamp.
+lamp = Table(
+    "lamp",
+    metadata,
+    Column("device", String(41), primary_key=True),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("desired", Integer, nullable=False),
+    Column("why", String(16), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("until_ms", BigInteger),
+    Column("actor", String(41), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("reported", Integer),
+    Column("proven", Integer),
+    Column("proof", String(16), nullable=False),
+    Column("fault", String(41), nullable=False),
+    Column("current_a", Float),
+    Column("power_w", Float),
+    Column("energy_kwh", Float),
+    Column("day", String(10), nullable=False),  # of energy_kwh, in the centre's time zone
+    Column("day_kwh", Float),  # what the meter showed when that day began
+)
+
+# One row: whoever orders lamps holds it, so that orders are numbered and limited one after the other.
+lighting = Table(
+    "lighting",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+)
+
+# What was asked of lamps or of a gateway's schedules, and how far it has come.
+command = Table(
+    "command",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("kind", String(8), nullable=False),  # command | schedule
+    Column("action", String(8), nullable=False),
+    Column("level", Integer),
+    Column("minutes", Integer),
+    Column("selection", JSON, nullable=False),
+    Column("schedules", Text, nullable=False),
+    Column("lamp_count", Integer, nullable=False),
+    Column("actor", String(41), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("asked_ms", BigInteger, nullable=False),
+    Column("state", String(10), nullable=False),  # waiting (for an approval) | issued | ended | lapsed
+    Column("over", JSON, nullable=False),  # the limits that it would pass, each in words
+    Column("approved_by", String(41), nullable=False),
+    Column("approved_ms", BigInteger),
+    Column("approval_reason", Text, nullable=False),
+    Column("version", BigInteger, unique=True),
+    Column("issued_ms", BigInteger),
+    Column("not_after_ms", BigInteger),
+    Column("until_ms", BigInteger),
+    Column("ended_ms", BigInteger),
+    Index("ix_command_asked_ms", "asked_ms"),
+    Index("ix_command_issued_ms", "issued_ms"),
+    Index("ix_command_state", "state"),
+)
+
+# What of a command goes to one gateway.
+command_part = Table(
+    "command_part",
+    metadata,
+    Column("command_id", String(36), primary_key=True),
+    Column("agent", String(41), primary_key=True),
+    Column("payload", LargeBinary),  # wire.command.SignedCommand, once it is issued
+    Column("published_ms", BigInteger),
+    Column("publishes", Integer, nullable=False),
+    Column("heard_ms", BigInteger),  # the first ack, centre's clock
+    Column("stage", String(24), nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+command_lamp = Table(
+    "command_lamp",
+    metadata,
+    Column("command_id", String(36), primary_key=True),
+    Column("lamp", String(41), primary_key=True),
+    Column("agent", String(41), nullable=False),
+    Column("stage", String(24), nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("accepted_ms", BigInteger),
+    Column("sent_ms", BigInteger),
+    Column("reported_ms", BigInteger),
+    Column("ended_ms", BigInteger),
+    Index("ix_command_lamp_lamp", "lamp"),
+)
+
 loss = Table(
     "loss",
     metadata,

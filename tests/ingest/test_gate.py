@@ -154,6 +154,8 @@ def routes_of(app: Litestar) -> list[tuple[str, str, str | None]]:
 
 def filled(path: str) -> str:
     path = path.replace("{case_id:int}", "999").replace("{letter_id:int}", "999").replace("{name:str}", "nobody")
+    path = path.replace("{command_id:str}", "0" * 36).replace("_id:str}", "}").replace("{agent:str}", "nobody")
+    path = path.replace("{lamp}", "nothing").replace("{device}", "nothing")
     return path.replace("{sha256:str}", "0" * 64).replace("{file_path:path}", "none.css")
 
 

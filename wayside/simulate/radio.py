@@ -2,10 +2,10 @@
 
 >>> cover = Manhole("24e124136b000001", number=1)
 >>> cover.payload(0.0).hex(" ")
-'01 75 63 03 cf 64 00 9c ff 00 00 00'
+'01 75 63 03 cf 64 00 9c ff 9b 22 00'
 >>> cover.fault = "open"
 >>> cover.payload(0.0)[5:].hex(" ")
-'34 21 9c ff 00 00 01'
+'34 21 9c ff ea 01 01'
 """
 
 import asyncio
@@ -29,6 +29,8 @@ a minute; ``rising``: the water does, ten times as fast."""
 APPLICATION = "17c82e96-be03-4f38-aef3-f83d48582d97"
 _DRIFT_M_S, _RISE_M_S = 0.01 / 60, 0.1 / 60
 _DAY_S = 86_400.0
+MOUNT_HEIGHT_M = 3.0
+"""Of the sensors above the water."""
 _GATEWAYS = 4
 _ROUND_S = 0.05
 
@@ -80,8 +82,10 @@ class Manhole(_Device):
     def payload(self, now_s: float) -> bytes:  # noqa: ARG002  # a cover lies still
         """Return battery and angles."""
         is_open = self.fault == "open"
-        angle = 8_500 if is_open else 100 * (self.number % 3)
-        return self._battery() + b"\x03\xcf" + struct.pack("<hhhB", angle, -100, 0, int(is_open))
+        x, y = math.radians(85 if is_open else self.number % 3), math.radians(-1)
+        z = math.asin(math.sqrt(1 - math.sin(x) ** 2 - math.sin(y) ** 2))  # the three lie at right angles
+        angles = (round(100 * math.degrees(each)) for each in (x, y, z))
+        return self._battery() + b"\x03\xcf" + struct.pack("<hhhB", *angles, int(is_open))
 
 
 class WaterLevel(_Device):
@@ -111,8 +115,23 @@ class Distance(WaterLevel):
 
     def payload(self, now_s: float) -> bytes:
         """Return battery, distance and position."""
-        distance = round(1000 * min(max(3.0 - self.depth_m(now_s), 0.05), 4.5))
+        distance = round(1000 * min(max(MOUNT_HEIGHT_M - self.depth_m(now_s), 0.05), 4.5))
         return self._battery() + b"\x03\x82" + struct.pack("<H", distance) + b"\x04\x00\x00"
+
+
+def manhole_eui(number: int) -> str:
+    """Return the DevEUI of a manhole."""
+    return f"24e124136b{number:06x}"
+
+
+def level_eui(number: int) -> str:
+    """Return the DevEUI of a level."""
+    return f"24e1241370{number:06x}"
+
+
+def level_kind(number: int) -> type[WaterLevel]:
+    """Return what measures a level: by turns from the bottom and from above."""
+    return Distance if number % 2 else WaterLevel
 
 
 class RadioField:
@@ -126,10 +145,9 @@ class RadioField:
         period_s: float = 600.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.manholes = [Manhole(f"24e124136b{number:06x}", number=number) for number in range(manholes)]
+        self.manholes = [Manhole(manhole_eui(number), number=number) for number in range(manholes)]
         self.levels: list[WaterLevel] = [
-            (Distance if number % 2 else WaterLevel)(f"24e1241370{number:06x}", number=number)
-            for number in range(levels)
+            level_kind(number)(level_eui(number), number=number) for number in range(levels)
         ]
         self.devices: list[Manhole | WaterLevel] = [*self.manholes, *self.levels]
         self.sent = 0

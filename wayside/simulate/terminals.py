@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -29,6 +29,7 @@ from devices.reading import DecodeError
 Fault = Literal["gps_jump", "gps_lost", "overspeed", "bed_uncovered", "power_cut", "garbage", "silent", "no_link"]
 """``no_link``: not connected, and what was seen meanwhile comes as a late batch when it is over; ``silent``: connected,
 and says nothing."""
+FAULTS: tuple[Fault, ...] = get_args(Fault)
 BED_ITEM = 0xEA
 """Item of these terminals; its lowest bit is set while the bed is covered."""
 BATCH_MAX = 20
@@ -40,6 +41,7 @@ _OVERSPEED_ALARM, _POWER_ALARM = 1 << 1, 1 << 8
 _ANSWER_S = 30.0
 _RETRY_S = (0.5, 15.0)
 _LATENCIES_MAX = 10_000
+_FIRST = 13_800_000_000
 
 
 class Drive(msgspec.Struct, frozen=True, kw_only=True):
@@ -247,6 +249,15 @@ class Terminal:
         )  # fmt: skip
 
 
+def terminal_number(index: int, first: int = _FIRST) -> str:
+    """Return the number of a terminal of a fleet."""
+    return f"{first + index:0{20 if _is_2019(index) else 12}d}"
+
+
+def _is_2019(index: int) -> bool:
+    return index % 10 == 9
+
+
 def fleet(
     count: int,
     host: str,
@@ -254,15 +265,15 @@ def fleet(
     lines: Sequence[tuple[tuple[float, float], ...]],
     *,
     period_s: float = 10.0,
-    first: int = 13_800_000_000,
+    first: int = _FIRST,
     sources: Sequence[str] = ("",),
 ) -> list[Terminal]:
     """Return terminals, numbered from ``first``, spread over lines and sources; every tenth has a header of 2019."""
     terminals = []
     for index in range(count):
-        is_2019 = index % 10 == 9
+        is_2019 = _is_2019(index)
         drive = Drive(
-            number=f"{first + index:0{20 if is_2019 else 12}d}", line=lines[index % len(lines)],
+            number=terminal_number(index, first), line=lines[index % len(lines)],
             speed_km_h=25.0 + index % 30, period_s=period_s, is_2019=is_2019,
         )  # fmt: skip
         source = sources[index % len(sources)]

@@ -72,6 +72,7 @@
       if (old && said.get(key) === html) return old;
       said.set(key, html);
       localize(row);
+      for (const box of row.querySelectorAll("input[type=checkbox]")) box.checked = old?.querySelector("input[type=checkbox]")?.checked ?? false;
       row.classList.toggle("is-new", !old);
       return row;
     });
@@ -82,6 +83,7 @@
     const html = plain(fresh.innerHTML);
     if (said.get(part.id) === html) return;
     if ([...part.querySelectorAll("video")].some((video) => !video.paused)) return; // Somebody is watching.
+    if (part.contains(document.activeElement) && document.activeElement.matches("input, textarea, select")) return; // Somebody is writing.
     said.set(part.id, html);
     const picked = [...part.querySelectorAll("input:checked")].map((each) => each.id);
     const held = new Set([...part.querySelectorAll("input")].map((each) => each.id));
@@ -91,6 +93,7 @@
   }
 
   async function refresh() {
+    if (!parts().length) return;
     const response = await fetch(location.href, { headers: { "X-Live": "1" }, redirect: "manual" });
     if (!response.ok) return;
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
@@ -102,6 +105,7 @@
         else followPart(part, other);
       }
     });
+    document.dispatchEvent(new Event("wayside:refreshed"));
   }
 
   const live = document.getElementById("live");
@@ -111,21 +115,27 @@
     live.querySelector(".live-word").textContent = words[state];
   }
 
+  // A page follows what it shows, at most so often: a street of lamps tells of itself all the time.
+  const follows = new Set(["everything", ...document.body.dataset.follows.split(" ")]);
+  const SOON_MS = 250;
+  const APART_MS = 500;
   let source = null;
   let due = 0;
+  let last = -APART_MS;
   function soon() {
     if (due) return;
     due = setTimeout(() => {
       due = 0;
+      last = performance.now();
       refresh().catch(() => {}); // The next change, or the stream's own return, tries again.
       document.dispatchEvent(new Event("wayside:change"));
-    }, 250);
+    }, Math.max(SOON_MS, last + APART_MS - performance.now()));
   }
   function listen() {
     source?.close();
     source = new EventSource("/api/changes");
     source.addEventListener("ready", () => { show("on"); soon(); });
-    source.addEventListener("change", soon);
+    source.addEventListener("change", (event) => { if (follows.has(JSON.parse(event.data).kind)) soon(); });
     source.addEventListener("ended", () => { source.close(); source = null; show("ended"); });
     source.onerror = () => show("off");
   }

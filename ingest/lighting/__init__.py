@@ -1,0 +1,1 @@
+"""Lighting at the centre: what is asked of lamps is limited, signed, published, and followed to its end."""
