@@ -40,8 +40,6 @@ def heard(lamp: Lamp, shadow: Shadow, said: Heard, outputs: list[Output]) -> Sha
     shadow = msgspec.structs.replace(
         shadow, heard_ms=report.received_ms, is_unreachable=False, **_measured(shadow, readings, time_ms)
     )
-    if shadow.proof == "unknown" and shadow.switch is not None and not lamp.is_metered:
-        shadow = msgspec.structs.replace(shadow, proof="unmeasured")
     shadow = _reported(lamp, shadow, readings, time_ms, outputs)
     return _proven(lamp, shadow, time_ms, outputs) if "current" in readings else shadow
 
