@@ -175,14 +175,11 @@ class Outbox:
         """Run jobs for ever: gather writes, commit them together, and answer what only reads."""
         while True:
             group, last = self._gather()
-            writes, reads = [job for job in group if job.rows], [job for job in group if not job.rows]
-            for job in reads:
-                if job.is_urgent:  # what it reads was committed before
-                    self._answer(job)
+            writes = [job for job in group if job.rows]
             if writes:
                 self._commit(writes)
-            for job in reads:
-                if not job.is_urgent:
+            for job in group:
+                if not job.rows:
                     self._answer(job)
             if last:
                 break
@@ -199,6 +196,9 @@ class Outbox:
                 break
             if job is None:
                 return group, True
+            if job.is_urgent and not job.rows:  # what it reads was committed before
+                self._answer(job)
+                continue
             if not group:
                 until = time.monotonic() + _GATHER_S
             group.append(job)
@@ -214,6 +214,7 @@ class Outbox:
                 raise self._failure
             self._connection.execute("BEGIN IMMEDIATE")
             results = [job.work() for job in jobs]
+            self._rows.save()
             crash_point("outbox.before-commit")
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:

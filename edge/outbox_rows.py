@@ -69,6 +69,7 @@ class Rows:
         self.epoch: str = connection.execute("SELECT epoch FROM life").fetchone()[0]
         self._last_seq: dict[Stream, int] = dict(connection.execute("SELECT name, last_seq FROM stream"))
         self._shed: dict[Stream, int] = dict(connection.execute("SELECT name, shed FROM stream"))
+        self._saved: list[tuple[Stream, int, int]] = []
         self._waiting: dict[Stream, int] = dict.fromkeys(STREAMS, 0)
         self._bytes: dict[Stream, int] = dict.fromkeys(STREAMS, 0)
         for stream, rows, size in connection.execute(
@@ -86,19 +87,23 @@ class Rows:
         uploads: Sequence[Upload],
         now_ms: int,
     ) -> None:
-        """Write messages under their next numbers, pieces of state and uploads."""
+        """Write messages under their next numbers, pieces of state and uploads; ``save`` writes the numbers."""
         self._append(messages, now_ms)
         rows = [(name, body, state_sha256(name, body)) for name, body in states.items()]
         self._write("INSERT OR REPLACE INTO state VALUES ", rows)
-        self._connection.executemany(
-            "INSERT OR IGNORE INTO upload (sha256, path, event_id, role, rank, time_ms) VALUES (?, ?, ?, ?, ?, ?)",
-            [(each.sha256, each.path, each.event_id, each.role, each.rank, each.time_ms) for each in uploads],
-        )
+        if uploads:
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO upload (sha256, path, event_id, role, rank, time_ms) VALUES (?, ?, ?, ?, ?, ?)",
+                [(each.sha256, each.path, each.event_id, each.role, each.rank, each.time_ms) for each in uploads],
+            )
         self._keep_quota(now_ms)
-        self._connection.executemany(
-            "UPDATE stream SET last_seq = ?, shed = ? WHERE name = ?",
-            [(self._last_seq[stream], self._shed[stream], stream) for stream in STREAMS],
-        )
+
+    def save(self) -> None:
+        """Write the numbers of the streams, at the end of a transaction that gave any."""
+        numbers = [(stream, self._last_seq[stream], self._shed[stream]) for stream in STREAMS]
+        if numbers != self._saved:
+            self._write("INSERT OR REPLACE INTO stream VALUES ", numbers)
+            self._saved = numbers
 
     def take(self, stream: Stream, bytes_max: int, now_ms: int) -> Run | None:
         """Take the first run that is not in flight, and remember that it now is."""
@@ -261,6 +266,7 @@ class Rows:
         for seq, size in broken:
             self._delete(stream, seq, seq, size)
         self.insert([("events", self._loss(stream, seq, seq, "corrupt", now_ms)) for seq, _ in broken], {}, (), now_ms)
+        self.save()
         self._connection.execute("COMMIT")
 
     def _pack(self, stream: Stream, rows: Sequence[tuple[int, Message, int]], now_ms: int) -> Run:

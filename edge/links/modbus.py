@@ -108,6 +108,7 @@ class ModbusLink:
             timeout_s=config.timeout_s,
             quiet_s=max(self._wire.quiet_s, 2 * config.timeout_s) if self._wire.quiet_s else 0.0,
             now_s=time.monotonic(),
+            phase=random.random(),  # noqa: S311  # so that many buses do not all ask at the same instant
         )
         self._orders: list[_Order] = []
         self._hurried: dict[int, set[str]] = {}

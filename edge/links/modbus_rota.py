@@ -43,11 +43,19 @@ class Rota:
     """The turns of the units of one bus."""
 
     def __init__(
-        self, units: Iterable[int], *, period_s: float, timeout_s: float, now_s: float, quiet_s: float = QUIET_S
+        self,
+        units: Iterable[int],
+        *,
+        period_s: float,
+        timeout_s: float,
+        now_s: float,
+        quiet_s: float = QUIET_S,
+        phase: float = 0.0,
     ) -> None:
+        """Take the units of a bus; ``phase``, below 1, is by how much its beat goes before that of others."""
         names = list(units)
         self._turns = {
-            unit: _Turn(now_s, second_s=now_s + period_s * (number + 1) / len(names))
+            unit: _Turn(now_s, second_s=now_s + period_s * (number + 1 - phase) / len(names))
             for number, unit in enumerate(names)
         }
         self._period_s, self._timeout_s = period_s, timeout_s
