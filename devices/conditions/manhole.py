@@ -42,6 +42,8 @@ class Manhole(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """By how much the first three readings may differ to be taken as the reference."""
     tilted_deg: Angle = 20.0
     """From this angle the cover is tilted, whatever the sensor's own limit is."""
+    open_deg: Angle = 60.0
+    """From this angle the cover is no longer over the hole."""
     disturbed_deg: Angle = 10.0
     """From this tilt the cover has been moved; if the sensor falls silent then, the cover may be lost."""
     lost_after_s: Seconds = 3600.0
@@ -55,14 +57,15 @@ class Manhole(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def step(self, state: ManholeState, seen: Seen) -> tuple[ManholeState, ManholeSample]:
         """Return the state and the sample after a report or a tick."""
-        is_open = seen.flag("cover.open")
+        flag = seen.flag("cover.open")
         down = _down(*(seen.number(f"tilt.{axis}") for axis in "xyz"))
         if not seen.is_tick:
-            state = self._learn(state, down, is_calm=not is_open and not seen.flag("cover.tilted"))
+            state = self._learn(state, down, is_calm=not flag and not seen.flag("cover.tilted"))
             state = self._place(state, seen)
         reference = self._configured() or state.reference
         tilt_deg = _between_deg(down, reference) if down and reference else None
-        is_tilted = self._is_tilted(seen, tilt_deg)
+        is_open = self._is_past(self.open_deg, "cover.open", seen, tilt_deg)
+        is_tilted = self._is_past(self.tilted_deg, "cover.tilted", seen, tilt_deg)
         if not seen.is_tick:
             is_disturbed = bool(is_open or is_tilted or (tilt_deg is not None and tilt_deg >= self.disturbed_deg))
             state = msgspec.structs.replace(state, is_disturbed=is_disturbed)
@@ -79,11 +82,12 @@ class Manhole(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             water_m=seen.number("water.depth"),
         )
 
-    def _is_tilted(self, seen: Seen, tilt_deg: float | None) -> bool | None:
+    @staticmethod
+    def _is_past(limit_deg: float, flag: str, seen: Seen, tilt_deg: float | None) -> bool | None:
         """Say what flag and angle say together, of what the sensor has of both."""
-        words = [seen.flag("cover.tilted")] if "cover.tilted" in seen.values else []
+        words = [seen.flag(flag)] if flag in seen.values else []
         if "tilt.x" in seen.values:
-            words.append(None if tilt_deg is None else tilt_deg >= self.tilted_deg)
+            words.append(None if tilt_deg is None else tilt_deg >= limit_deg)
         if True in words:
             return True
         return None if not words or None in words else False

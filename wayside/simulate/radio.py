@@ -2,10 +2,10 @@
 
 >>> cover = Manhole("24e124136b000001", number=1)
 >>> cover.payload(0.0).hex(" ")
-'01 75 63 03 cf 64 00 9c ff 00 00 00'
+'01 75 63 03 cf 64 00 9c ff 9b 22 00'
 >>> cover.fault = "open"
 >>> cover.payload(0.0)[5:].hex(" ")
-'34 21 9c ff 00 00 01'
+'34 21 9c ff ea 01 01'
 """
 
 import asyncio
@@ -82,8 +82,10 @@ class Manhole(_Device):
     def payload(self, now_s: float) -> bytes:  # noqa: ARG002  # a cover lies still
         """Return battery and angles."""
         is_open = self.fault == "open"
-        angle = 8_500 if is_open else 100 * (self.number % 3)
-        return self._battery() + b"\x03\xcf" + struct.pack("<hhhB", angle, -100, 0, int(is_open))
+        x, y = math.radians(85 if is_open else self.number % 3), math.radians(-1)
+        z = math.asin(math.sqrt(1 - math.sin(x) ** 2 - math.sin(y) ** 2))  # the three lie at right angles
+        angles = (round(100 * math.degrees(each)) for each in (x, y, z))
+        return self._battery() + b"\x03\xcf" + struct.pack("<hhhB", *angles, int(is_open))
 
 
 class WaterLevel(_Device):
