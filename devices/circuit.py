@@ -39,14 +39,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def unseen(meter: CircuitMeter, currents_a: Iterable[float]) -> int:
-    """Return how many lamps may be dark, the smallest first, before the circuit's current shows it.
+    """Return how many of the lamps that should burn may be dark, the smallest first, before the current shows it.
 
     >>> unseen(CircuitMeter(), [0.45] * 100)
     3
     >>> unseen(CircuitMeter(), [0.45] * 10)
     0
     """
-    currents = sorted(currents_a)
+    currents = sorted(each for each in currents_a if each > 0)
     margin_a = _margin_a(meter, sum(currents))
     count, lost_a = 0, 0.0
     for current_a in currents:

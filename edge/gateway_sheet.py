@@ -56,7 +56,8 @@ class Sheet:
         self.looks[:0] = earlier.looks
         self.conditions[:0] = earlier.conditions
         self._messages[:0] = earlier._messages  # noqa: SLF001  # of its own kind
-        for key, lamps in earlier._acks.items():  # noqa: SLF001
+        later, self._acks = self._acks, earlier._acks  # noqa: SLF001
+        for key, lamps in later.items():
             self._acks.setdefault(key, []).extend(lamps)
 
     def rows(self) -> list[tuple[Stream, Message]]:

@@ -53,22 +53,23 @@ class DeviceNews(msgspec.Struct, kw_only=True):
         return True
 
 
-def device_ids_of(messages: Iterable[Message]) -> set[str]:
-    """Return the devices that messages speak of."""
-    found: set[str] = set()
+def device_ids_of(messages: Iterable[Message]) -> tuple[set[str], set[str]]:
+    """Return the devices that messages claim for their sender, and those that they only speak of."""
+    claimed: set[str] = set()
+    named: set[str] = set()
     for message in messages:
         match message:
             case Observation():
-                found.add(message.source)
+                named.add(message.source)
             case Device():
-                found.add(message.id)
+                claimed.add(message.id)
             case Presence() | Fix():
-                found.add(message.device)
+                claimed.add(message.device)
             case LampState():
-                found.add(message.lamp)
+                claimed.add(message.lamp)
             case Event() if message.device is not None:
-                found.add(message.device)
-    return found
+                named.add(message.device)
+    return claimed, named
 
 
 def take_news(

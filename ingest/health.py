@@ -13,16 +13,17 @@ from ingest.store.tables import pulse
 from ingest.store.upsert import insert_into
 
 PROGRESS_MAX_S = 60.0
-"""How long the worker may take for one round of its loop."""
+"""How long a thread may take for one round of its loop."""
 
 
 @get("/livez", sync_to_thread=False)
 def livez(request: Request[Any, Any, Any]) -> Response[str]:
-    """Tell whether the worker still goes round."""
-    worker = request.app.state.get("worker")
-    age_s = 0.0 if worker is None else time.monotonic() - worker.progress_s
-    if age_s > PROGRESS_MAX_S:
-        return Response(f"the worker stands still for {age_s:.0f} s", status_code=503)
+    """Tell whether the worker and the dispatch still go round."""
+    for name in ("worker", "dispatch"):
+        thread = request.app.state.get(name)
+        age_s = 0.0 if thread is None else time.monotonic() - thread.progress_s
+        if age_s > PROGRESS_MAX_S:
+            return Response(f"the {name} stands still for {age_s:.0f} s", status_code=503)
     return Response("ok")
 
 

@@ -90,10 +90,9 @@ def take(
     before = dict(taken.cursors)
     letters = [item for item in items if isinstance(item, DeadLetter)]
     known = known_events(connection, _event_ids(parcels))
-    agents = {each.opened.agent for each in parcels}
     rights = Rights(
         events={each.id: each.agent for each in known},
-        devices=owners_of(connection, device_ids_of(_messages(parcels)), agents),
+        devices=owners_of(connection, *device_ids_of(_messages(parcels)), {each.opened.agent for each in parcels}),
         ledger=open_ledger(connection, _acks(parcels)),
     )
     load = _Load(rights=rights)

@@ -54,7 +54,11 @@ class District:
         )
         # Sooner than a city would want it.
         devices = folder / "devices-1.yaml"
-        devices.write_text(devices.read_text().replace("parameters: {}", "parameters: {dark_hold_s: 5}", DARK_NUMBER))
+        devices.write_text(
+            devices.read_text()
+            .replace("role: lamp\n", "role: lamp\n  parameters: {dark_hold_s: 5}\n")
+            .replace("  parameters: {}\n", "")
+        )
         # By day the schedule has all lamps dark, by night lit; a test must not depend on when it runs.
         (folder / "schedules.yaml").write_text(
             'programs: {lit: [{at: "00:00", level: 100}]}\n'

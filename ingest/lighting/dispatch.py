@@ -46,7 +46,11 @@ class _Flight(msgspec.Struct):
 
 
 class Dispatch:
-    """Publishes at once from whatever thread asks; a thread of its own does the rest, until it is stopped."""
+    """Publishes at once from whatever thread asks; a thread of its own does the rest, until it is stopped.
+
+    Attributes:
+        progress_s: steady time at which that thread last went round its loop.
+    """
 
     def __init__(self, centre: Centre, engine: sa.Engine, changes: Changes) -> None:
         self._centre, self._engine, self._changes = centre, engine, changes
@@ -57,6 +61,7 @@ class Dispatch:
         self._thread = threading.Thread(target=self._run, name="dispatch")
         self._client = _client_of(centre)
         self._next_sweep_s = 0.0
+        self.progress_s = time.monotonic()
 
     def start(self) -> None:
         """Begin; the broker may come later."""
@@ -100,6 +105,7 @@ class Dispatch:
 
     def _run(self) -> None:
         while not self._stopping.wait(_ROUND_S):
+            self.progress_s = time.monotonic()
             try:
                 self._retry()
                 if time.monotonic() >= self._next_sweep_s:

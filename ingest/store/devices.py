@@ -61,19 +61,18 @@ class Owners(msgspec.Struct, kw_only=True):
         return ""
 
 
-def owners_of(connection: sa.Connection, device_ids: Iterable[str], agents: Iterable[str]) -> Owners:
-    """Return whose some devices are."""
+def owners_of(connection: sa.Connection, claimed: set[str], named: set[str], agents: Iterable[str]) -> Owners:
+    """Return whose some devices are: those that some agents claim, and others that they only speak of."""
     known: dict[str, str] = {}
     removed: set[str] = set()
-    wanted = sorted(set(device_ids))
-    for few in chunks(wanted):
+    for few in chunks(sorted(claimed | named)):
         query = sa.select(device.c.id, device.c.agent, device.c.is_removed).where(device.c.id.in_(few))
         for row in connection.execute(query):
             known[row.id] = row.agent
             if row.is_removed:
                 removed.add(row.id)
     counts: dict[str, int] = {}
-    if removed or len(known) < len(wanted):
+    if removed or not claimed <= known.keys():
         every = sa.select(device.c.agent, sa.func.count()).where(device.c.agent.in_(sorted(set(agents))))
         counts = {row[0]: row[1] for row in connection.execute(every.group_by(device.c.agent))}
     return Owners(known=known, removed=removed, counts=counts)
@@ -183,19 +182,21 @@ def take_fix_heads(connection: sa.Connection, fixes: Iterable[Fix], now_ms: int)
 
 def take_strangers(connection: sa.Connection, told: Sequence[tuple[str, Stranger]]) -> None:
     """Keep who speaks and is named nowhere; what is known of each only grows."""
-    for agent, each in told:
-        insert = insert_into(connection, stranger).values(
-            agent=agent, **{name: getattr(each, name) for name in Stranger.__struct_fields__}
-        )
-        new, old = insert.excluded, stranger.c
-        is_later = new.last_ms >= old.last_ms
-        values = {
-            "first_ms": sa.case((new.first_ms < old.first_ms, new.first_ms), else_=old.first_ms),
-            "last_ms": sa.case((is_later, new.last_ms), else_=old.last_ms),
-            "count": sa.case((new["count"] > old["count"], new["count"]), else_=old["count"]),
-            "sample": sa.case((is_later, new.sample), else_=old.sample),
-        }
-        connection.execute(insert.on_conflict_do_update(index_elements=["agent", "link", "address"], set_=values))
+    if not told:
+        return
+    insert = insert_into(connection, stranger)
+    new, old = insert.excluded, stranger.c
+    is_later = new.last_ms >= old.last_ms
+    values = {
+        "first_ms": sa.case((new.first_ms < old.first_ms, new.first_ms), else_=old.first_ms),
+        "last_ms": sa.case((is_later, new.last_ms), else_=old.last_ms),
+        "count": sa.case((new["count"] > old["count"], new["count"]), else_=old["count"]),
+        "sample": sa.case((is_later, new.sample), else_=old.sample),
+    }
+    rows = [
+        {name: getattr(each, name) for name in Stranger.__struct_fields__} | {"agent": agent} for agent, each in told
+    ]
+    connection.execute(insert.on_conflict_do_update(index_elements=["agent", "link", "address"], set_=values), rows)
     for agent in {agent for agent, _ in told}:
         kept = sa.select(stranger.c.last_ms).where(stranger.c.agent == agent).order_by(stranger.c.last_ms.desc())
         oldest = kept.limit(1).offset(STRANGERS_MAX - 1).scalar_subquery()

@@ -321,7 +321,8 @@ EVENTS = st.lists(
 @settings(max_examples=150)
 @given(EVENTS, st.booleans())
 def test_whatever_happens_each_order_ends_once_and_the_lamp_follows_in_the_end(
-    events: list[tuple[str, str, int]], has_meter: bool
+    events: list[tuple[str, str, int]],
+    has_meter: bool,  # noqa: FBT001  # hypothesis gives it
 ) -> None:
     street = Street(METERED if has_meter else UNMETERED, Controller(has_meter=has_meter))
     orders = []

@@ -1,6 +1,7 @@
 """A real browser: a case appears by itself, is opened, looked at and played, on a desk and on a phone."""
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,16 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from typer.testing import CliRunner
 
 from edge.sealing import Draft, manifest_file
+from ingest.lighting.orders import Ask, By, Desk, Selection
 from tests.fixtures.console import PASSWORD, Scene, served
+from tests.fixtures.district import a_lamp, a_state
 from tests.fixtures.messages import T0, an_event, some_evidence
 from tests.fixtures.package import Chain
 from tests.fixtures.video import write_video
 from wayside.evidence import evidence_app
+from wire.device import Stranger
 from wire.event import Event, Role
+from wire.observation import Observation
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
@@ -31,7 +36,8 @@ ARGUMENTS = [
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
 EXPECTS: tuple[Role, ...] = ("arrival", "middle", "limit", "closeup", "clip", "manifest")
-PAGES = ("/cases", "/cases/1", "/map", "/fleet", "/dead-letters", "/accounts", "/you", "/nowhere")
+PAGES = ("/cases", "/cases/1", "/map", "/fleet", "/dead-letters", "/accounts", "/you", "/nowhere", "/lighting")
+PAGES += ("/lighting?view=map", "/devices", "/devices/lamp-0001", "/cases/2", "/lighting/orders/{order}")
 
 pytestmark = pytest.mark.system
 
@@ -101,6 +107,24 @@ def send_evidence(scene: Scene, event: Event, folder: Path) -> None:
     store(clip.read_bytes(), "clip", T0)
     draft = Draft(event=event, ready_s=0.0).with_files(*listed)
     scene.store(event, Chain(folder / "box").seal(draft), "manifest", time_ms=T0 + 300_000)
+
+
+def send_lamps(scene: Scene, long: str) -> str:
+    """Let there be lamps whose every name is as long as can be, a case of one, and an order that waits."""
+    where = {"name": long * 2, "area": long, "circuit": long, "groups": (long,), "profile": long, "address": long}
+    scene.take(
+        *(a_lamp(number, **where) for number in range(30)),
+        a_state(1, why="override", actor=long, reason=long * 3, fault=long, until_ms=T0),
+        Stranger(link=long, address=long, first_ms=T0, last_ms=T0, count=2**40, sample="0f" * 32),
+        Observation(source="lamp-0001", property=long, feature=long, result=long * 2, time_ms=T0, unit="W"),
+        an_event(
+            "dark", camera=None, zone=None, bbox=None, size=None, device="lamp-0001", kind="lamp_dark", label="lamp",
+            expects=(), urgent=True,
+        ),
+    )  # fmt: skip
+    ask = Ask(selection=Selection(circuit=long), action="off", reason=long * 3)
+    desk: Desk = scene.app.state.desk
+    return desk.order(ask, By(actor=long, now_ms=time.time_ns() // 1_000_000)).command_id
 
 
 def widths_loaded(page: Page) -> list[int]:
@@ -211,11 +235,12 @@ def test_no_page_is_wider_than_its_window_and_every_word_is_of_one_language(
     event = an_event(camera=long, zone=long, label=long, facts={"a_very_long_name_of_a_fact_" * 2: "x" * 300})
     scene.take(event)
     send_evidence(scene, event, tmp_path)
+    order_id = send_lamps(scene, long)
     context = context_of(browser, address, viewport, locale=language)
     page = context.new_page()
     enter(page)
     for path in PAGES:
-        page.goto(path)
+        page.goto(path.replace("{order}", order_id))
         page.wait_for_load_state("load")
         assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, path
         assert (page.locator("html").get_attribute("lang") or "").startswith(language), path

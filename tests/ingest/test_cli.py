@@ -6,8 +6,10 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from config.document import ConfigError
 from ingest.cli import ingest_app
 from ingest.evidence import token_of
+from shell.order_keys import read_keys
 from shell.refusal import Refusal
 from tests.fixtures.mosquitto import Mosquitto, free_port
 from tests.fixtures.postgres import Postgres
@@ -93,3 +95,17 @@ def test_a_password_from_a_file_is_put_into_the_url_and_never_printed(tmp_path: 
     assert result.exit_code == 0, result.exception
     assert "p@ss" not in result.output
     assert "p%40ss" not in result.output
+
+
+def test_a_time_zone_that_nobody_knows_is_named_with_its_line(tmp_path: Path) -> None:
+    result = RUNNER.invoke(ingest_app, ["command-key", centre(tmp_path, more="time_zone: Asia/Nowhere\n")])
+    assert isinstance(result.exception, ConfigError)
+    assert "time_zone" in str(result.exception)
+    assert ":2:" in str(result.exception)
+
+
+def test_the_command_key_is_printed_the_same_each_time(tmp_path: Path) -> None:
+    said = {RUNNER.invoke(ingest_app, ["command-key", centre(tmp_path)]).stdout for _ in range(2)}
+    assert len(said) == 1
+    (tmp_path / "command.pub").write_text(said.pop())
+    assert len(read_keys([tmp_path / "command.pub"])) == 1

@@ -237,7 +237,18 @@ def test_the_language_is_asked_for_remembered_or_what_the_browser_prefers(
     assert "登录" in client.get("/sign-in", headers={"Accept-Language": "en"}).text
     enter(client, scene, "admin")
     scene.take(an_event())
-    for path in ("/cases", "/cases/1", "/map", "/fleet", "/dead-letters", "/accounts", "/you", "/nowhere"):
+    for path in (
+        "/cases",
+        "/cases/1",
+        "/map",
+        "/fleet",
+        "/dead-letters",
+        "/accounts",
+        "/you",
+        "/nowhere",
+        "/lighting",
+        "/devices",
+    ):
         assert 'lang="zh-CN"' in client.get(path, headers={"Accept-Language": "zh"}).text
 
 

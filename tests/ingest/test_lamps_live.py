@@ -14,8 +14,8 @@ from ingest.store.engine import open_engine
 from tests.fixtures.centre import CentreProcess, wait_until
 from tests.fixtures.console import PASSWORD
 from tests.fixtures.district import a_lamp
-from tests.fixtures.gateway import ScriptedGateway, now_ms
 from tests.fixtures.mosquitto import Mosquitto
+from tests.fixtures.scripted_gateway import ScriptedGateway, now_ms
 from wayside.lamp import lamp_app
 from wire.command import Command
 
