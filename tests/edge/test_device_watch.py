@@ -215,7 +215,7 @@ def test_what_a_lamps_current_shows_comes_as_a_sample() -> None:
         )
         state, outputs = watch.take(state, entry, sample, "synced")
         found += outputs
-    assert _named(found) == [("lamp_dark", "start", 120), ("lamp_dark", "end", 240)]
+    assert _named(found) == [("lamp_dark", "start", 60), ("lamp_dark", "end", 240)]
     assert (_events(found)[0].facts["current_a"], _events(found)[0].facts["expected_a"]) == (0, 0.6)
 
 
