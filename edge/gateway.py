@@ -67,9 +67,11 @@ class Gateway:
     ) -> None:
         self._agent, self._setup, self._outbox, self._watch = agent, setup, outbox, watch
         self._clock, self._centre, self._advanced, self._now_ms = clock, centre, advanced, now_ms
-        open_one = open_one or (
-            lambda config, take: open_link(config, setup.of_link(config.id), take, secret=secret, folder=setup.folder)
-        )
+
+        def open_real(config: LinkConfig, take: Take) -> Link:
+            return open_link(config, setup.of_link(config.id), take, folder=setup.folder, secret=secret)
+
+        open_one = open_one or open_real
         self.links: dict[str, Link] = {config.id: open_one(config, self.take) for config in setup.gateway.links}
         self._ready = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None

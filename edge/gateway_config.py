@@ -238,7 +238,7 @@ def _try_links(setup: GatewaySetup, document: Document) -> None:
 
     for number, config in enumerate(setup.gateway.links):
         try:
-            open_link(config, setup.of_link(config.id), nobody, secret=b"", folder=setup.folder)
+            open_link(config, setup.of_link(config.id), nobody, folder=setup.folder, secret=b"")
         except Refusal as refusal:
             place = setup.places.get(refusal.subject)
             if place is None:

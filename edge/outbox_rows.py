@@ -20,7 +20,7 @@ _LOG = structlog.get_logger()
 _DECODER: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 _RAW_BYTES_MAX = UNPACKED_BYTES_MAX // 2
 _VALID_MS: dict[Stream, int] = {"health": 10 * 60_000, "observations": 24 * 3_600_000}
-HEALTH_ROWS_MAX = 10_000
+HEALTH_ROWS_MAX = 5_000
 """Days of health, or each device's going and coming for a while; half of them are shed at once, the oldest."""
 _SHED_TO = 0.9
 """Share of the quota that shedding goes down to, so that one loss record names many rows."""

@@ -146,7 +146,7 @@ class Uplink:
                 continue
             try:
                 receipt = _receipt_of(message.payload)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 _LOG.warning("what came is no receipt", reason=str(error))
                 continue
             # Many at a time, so that one commit settles them together.

@@ -81,7 +81,7 @@ def read_order(keys: Mapping[str, Ed25519PublicKey], payload: bytes) -> Command 
         raise UnreadableError(f"expected at most {ORDER_BYTES_MAX} bytes, got {len(payload)}")
     try:
         signed = _SIGNED.decode(payload)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableError(f"is no signed order: {error}") from error
     return verify_order(keys, signed)
 

@@ -22,7 +22,9 @@ from devices.conditions.manhole import Manhole
 from devices.conditions.vehicle import Vehicle
 from devices.conditions.weather import Weather
 from devices.profile import Profile
+from devices.schedule import ScheduleFile
 from edge.config import Agent, Camera
+from edge.gateway_config import DevicesFile, Gateway
 from ingest.config import Centre
 from rules.rule import RuleFile
 from wayside.parameters import documents, filled
@@ -42,7 +44,10 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMAS: dict[str, Any] = {
     "docs/schema/camera.json": Camera,
     "docs/schema/centre.json": Centre,
+    "docs/schema/devices.json": DevicesFile,
     "docs/schema/edge.json": Agent,
+    "docs/schema/gateway.json": Gateway,
+    "docs/schema/schedules.json": ScheduleFile,
     "firmware_profiles/schema.json": Profile,
     "rules/schema.json": RuleFile,
     "wire/schema/ack.json": Ack,

@@ -11,7 +11,7 @@ from edge.links.modbus import ModbusLink, ModbusSerial, ModbusTcp
 from edge.links.mqtt import MqttLink
 from edge.links.mqtt_config import ChirpStack, MqttJson, TheThingsStack
 
-LinkConfig = ModbusTcp | ModbusSerial | Jt808Link | ChirpStack | TheThingsStack | MqttJson
+LinkConfig = ModbusTcp | ModbusSerial | ChirpStack | TheThingsStack | MqttJson | Jt808Link
 NEEDS_NO_PROFILE = (Jt808Link,)
 """Links whose devices all speak one language."""
 
@@ -21,18 +21,18 @@ def open_link(
     devices: Sequence[tuple[DeviceEntry, Profile | None]],
     take: Take,
     *,
-    secret: bytes,
     folder: Path,
+    secret: bytes,
 ) -> Link:
-    """Return a link, not yet running; raise Refusal for a device or a file that cannot be one of it.
+    """Return a link, not yet running; raise Refusal for a device that cannot be one of it.
 
-    ``folder`` is the gateway's: its file names passwords and certificates from there.
+    ``folder`` is where the files lie that it names, ``secret`` what the codes of terminals follow from.
     """
     known = [Known(entry=entry, profile=profile) for entry, profile in devices if profile is not None]
     match config:
         case ModbusTcp() | ModbusSerial():
             return ModbusLink(config, known, take)
-        case Jt808Link():
-            return Jt808Port(config, take, secret=secret, known=[entry.address for entry, _ in devices])
         case ChirpStack() | TheThingsStack() | MqttJson():
             return MqttLink(config, known, take, folder)
+        case Jt808Link():
+            return Jt808Port(config, take, secret=secret, known=[entry.address for entry, _ in devices])

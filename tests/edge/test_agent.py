@@ -95,7 +95,9 @@ def _numbers_have_no_holes(subscriber: Subscriber) -> None:
 
 
 def test_the_walk_knows_every_crash_point_of_the_edge() -> None:
-    sources = "".join(path.read_text() for path in (ROOT / "edge").rglob("*.py"))
+    # Those of the gateway, which these boxes do not have, are walked in test_gateway.py.
+    paths = [path for path in (ROOT / "edge").rglob("*.py") if not path.name.startswith("gateway")]
+    sources = "".join(path.read_text() for path in paths)
     assert {point.partition(":")[0] for point in CRASH_POINTS} == set(
         re.findall(r'crash_point\("([a-z.-]+)"\)', sources)
     )

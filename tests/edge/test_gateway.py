@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from devices.reading import Reading
 from devices.report import Report
+from rules.rule import Rule
+from rules.rule_book import Book
 from shell.order_keys import sign_order
 from tests.fixtures.agent import ROOT
 from tests.fixtures.gateway import ENDINGS, KEY, Running, now_ms, running, signed, write_gateway
@@ -102,61 +104,66 @@ def test_some_lamps_that_are_dead_end_as_unreachable_and_the_others_as_proven(tm
     in_loop(scenario)
 
 
-def test_a_stuck_relay_becomes_an_event_that_ends_when_it_is_mended(tmp_path: Path) -> None:
+DARK_LAMP = """
+name: lamp-dark
+kind: lamp_dark
+watches: lamp
+hold_s: 0
+clear_s: 0
+when: is_dark
+"""
+
+
+def test_a_lamp_that_acks_and_draws_no_current_becomes_an_event_that_ends_when_it_burns(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with running(write_gateway(tmp_path)) as it:
+        book = Book((Rule(DARK_LAMP.encode(), "dark.yaml"),))
+        async with running(write_gateway(tmp_path), book=book) as it:
             await it.until(lambda: _state(it, "lamp-1", proven=100))
             it.lane.controllers["1"].fault = "dark"
             for _ in range(3):
                 await it.lane.hear("1")
             state = await it.until(lambda: _state(it, "lamp-1", fault="dark"))
             assert (state.reported, state.proven, state.proof) == (100, 0, "not-proven")
-            assert any(
-                isinstance(each, Observation) and (each.source, each.property) == ("lamp-1", "current")
-                for each in await it.messages()
-            )
-            assert not any(isinstance(each, Event) for each in await it.messages())  # the rule's time is not over
+            it.lane.controllers["1"].fault = ""
+            for _ in range(3):
+                await it.lane.hear("1")
+            events = [each for each in await it.messages() if isinstance(each, Event)]
+            assert [(each.kind, each.device, each.phase) for each in events] == [
+                ("lamp_dark", "lamp-1", "start"),
+                ("lamp_dark", "lamp-1", "end"),
+            ]
+            found = [each for each in await it.messages() if isinstance(each, Observation)]
+            assert ("lamp-1", "current") in {(each.source, each.property) for each in found}
 
     in_loop(scenario)
 
 
-@pytest.mark.parametrize(
-    ("payload", "said"),
-    [
-        (lambda: b"\xc1", "is no signed order"),
-        (lambda: b"x" * 600_000, "at most 524288 bytes"),
-        (
-            lambda: signed(order(["lamp-1"], "off"), Ed25519PrivateKey.from_private_bytes(bytes(32))),
-            "may give no orders",
-        ),
-        (
-            lambda: _altered(order(["lamp-1"], "off"), body=lambda body: body.replace(b"lamp-1", b"lamp-2")),
-            "does not fit",
-        ),
-        (lambda: _altered(order(["lamp-1"], "off"), kind=lambda _: "schedule"), "does not fit"),
-        (lambda: _altered(order(["lamp-1"], "off"), signature=lambda _: b""), "does not fit"),
-        (
-            lambda: _altered(order(["lamp-1"], "off"), signature=lambda old: bytes([old[0] ^ 1]) + old[1:]),
-            "does not fit",
-        ),
-        (lambda: signed(order(["lamp-1"], "off", agent="box-2")), "is for box-2"),
-    ],
-)
-def test_what_is_no_order_of_this_gateway_is_refused_and_told_under_an_id_of_its_own(
-    tmp_path: Path, payload: Callable[[], bytes], said: str
-) -> None:
+def test_what_is_no_order_of_this_gateway_is_refused_and_told_under_an_id_of_its_own(tmp_path: Path) -> None:
     """A8, A9."""
+    off = order(["lamp-1"], "off")
+    other = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    cases = [
+        (b"\xc1", "is no signed order"),
+        (b"x" * 600_000, "at most 524288 bytes"),
+        (signed(off, other), "may give no orders"),
+        (_altered(off, body=lambda body: body.replace(b"lamp-1", b"lamp-2")), "does not fit"),
+        (_altered(off, kind=lambda _: "schedule"), "does not fit"),
+        (_altered(off, signature=lambda _: b""), "does not fit"),
+        (_altered(off, signature=lambda old: bytes([old[0] ^ 1]) + old[1:]), "does not fit"),
+        (signed(order(["lamp-1"], "off", agent="box-2")), "is for box-2"),
+    ]
 
     async def scenario() -> None:
         async with running(write_gateway(tmp_path)) as it:
             await it.until(lambda: _state(it, "lamp-1", proven=100))
-            sent = payload()
-            await it.order(sent)
-            (ack,) = await it.acks()
-            assert (ack.stage, ack.lamps, said in ack.reason) == ("rejected", (), True), ack
-            assert hashlib.sha256(sent).hexdigest() in ack.reason
+            for payload, said in cases:
+                await it.order(payload)
+                ack = (await it.acks())[-1]
+                assert (ack.stage, ack.lamps, said in ack.reason) == ("rejected", (), True), ack
+                assert hashlib.sha256(payload).hexdigest() in ack.reason
+                assert ack.command_id != off.id
             assert it.lane.controllers["1"].level == 100
-            assert it.gateway.orders_refused == 1
+            assert it.gateway.orders_refused == len(await it.acks()) == len(cases)
 
     in_loop(scenario)
 
@@ -551,21 +558,32 @@ def test_every_crash_point_of_the_gateway_is_tried() -> None:
     assert sources.count("crash_point(") == 2
 
 
-@pytest.mark.parametrize("point", CRASH_POINTS)
-def test_a_kill_in_the_middle_of_a_group_leaves_no_lamp_without_its_end(tmp_path: Path, point: str) -> None:
+def test_a_kill_in_the_middle_of_a_group_leaves_no_lamp_without_its_end(tmp_path: Path) -> None:
     """L6: the gateway is killed while it tells twenty lamps, and started again."""
-    write_gateway(tmp_path, 20)
-    given = order(names(20), "dim", level=50, approval=second())
-    (tmp_path / "order").write_bytes(signed(given))
-    script = ROOT / "tests/fixtures/gateway_process.py"
-    command = [sys.executable, str(script), str(tmp_path), given.id]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    killed = subprocess.run(command, env={**environment, "CRASH_AT": point}, capture_output=True, check=False)
-    assert killed.returncode == 137, killed.stderr.decode()
-    done = subprocess.run(command, env=environment, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-    stages: dict[str, list[str]] = msgspec.json.decode(done.stdout)
-    assert set(stages) == set(names(20))
-    for lamp, found in stages.items():
-        # The order is given again after the restart: then the last word is said again, and it is the same.
-        assert {each for each in found if each in ENDINGS} == {"proven"}, (lamp, found)
+    boxes = {point: tmp_path / str(number) for number, point in enumerate(CRASH_POINTS)}
+    given = order(names(20), "dim", level=50, approval=second(), not_after_ms=now_ms() + 29_000)
+    for folder in boxes.values():
+        folder.mkdir()
+        write_gateway(folder, 20)
+        (folder / "order").write_bytes(signed(given))
+
+    def started(*, must_crash: bool) -> dict[str, subprocess.Popen[bytes]]:
+        script, found = str(ROOT / "tests/fixtures/gateway_process.py"), {}
+        for point, folder in boxes.items():
+            crash = {"CRASH_AT": point} if must_crash else {}
+            environment = {**os.environ, "PYTHONPATH": str(ROOT), **crash}
+            command = [sys.executable, script, str(folder), given.id]
+            found[point] = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return found
+
+    for point, process in started(must_crash=True).items():
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 137, f"{point}: {said.decode()}"
+    for point, process in started(must_crash=False).items():
+        out, said = process.communicate(timeout=60)
+        assert process.returncode == 0, f"{point}: {said.decode()}"
+        stages: dict[str, list[str]] = msgspec.json.decode(out)
+        assert set(stages) == set(names(20))
+        for lamp, found in stages.items():
+            # The order is given again after the restart: then the last word is said again, and it is the same.
+            assert {each for each in found if each in ENDINGS} == {"proven"}, (point, lamp, found)

@@ -16,8 +16,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from edge.outbox import Outbox
 from edge.outbox_rows import HEALTH_ROWS_MAX, Run, Upload
 from shell.refusal import Refusal
+from tests.fixtures.messages import T0
 from wire.batch import MESSAGES_MAX, PAYLOAD_BYTES_MAX, Message, decode
+from wire.command import Ack
 from wire.health import Health
+from wire.identifiers import uuid7_of
 from wire.loss import LossRecord
 from wire.observation import Observation
 from wire.receipt import Receipt, Rejection
@@ -243,15 +246,54 @@ def test_events_are_kept_even_beyond_the_quota(tmp_path: Path) -> None:
 
 def test_old_health_makes_room_for_new(tmp_path: Path) -> None:
     outbox = _opened(tmp_path / "outbox.sqlite")
-    for number in range(1, 1001):
-        outbox.put([("health", _health(number))])
+    count = HEALTH_ROWS_MAX + 1_000
+    for first in range(1, count, 500):
+        outbox.put([("health", _health(number)) for number in range(first, first + 500)])
     kept = [seq for seq, _ in _drain(outbox, "health")]
     losses = [message for _, message in _drain(outbox, "events") if isinstance(message, LossRecord)]
     lost = [seq for loss in losses for seq in range(loss.first_seq, loss.last_seq + 1)]
-    assert sorted(lost + kept) == list(range(1, 1001))
-    assert kept[-1] == 1000
-    assert len(kept) <= 240
+    assert sorted(lost + kept) == list(range(1, count + 1))
+    assert kept[-1] == count
+    assert len(kept) <= HEALTH_ROWS_MAX
     outbox.close()
+
+
+def test_what_lamps_were_ordered_and_did_is_never_shed(tmp_path: Path) -> None:
+    outbox = _opened(tmp_path / "outbox.sqlite", bytes_max=10_000)
+    acks: list[tuple[Stream, Message]] = [("acks", an_ack(number)) for number in range(500)]
+    outbox.put(acks)
+    _put(outbox, range(200))
+    assert len(_drain(outbox, "acks")) == 500
+    assert len(_drain(outbox, "observations")) < 200
+    outbox.close()
+
+
+def test_what_is_urgent_is_committed_at_once_and_takes_along_what_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.outbox._GATHER_S", 3600.0)
+    outbox = _opened(tmp_path / "outbox.sqlite")
+    waiting = outbox.put([("acks", an_ack(1))])
+    outbox.put([("acks", an_ack(2))], {"lamp/lamp-1": b"state"}, is_urgent=True).result(10)
+    assert waiting.done()
+    assert len(_messages(_take(outbox, "acks"))) == 2
+    outbox.close()
+
+
+def test_states_are_found_by_the_beginning_of_their_names_and_broken_ones_are_left_out(tmp_path: Path) -> None:
+    outbox = _opened(tmp_path / "outbox.sqlite")
+    outbox.put(states={"lamp/a": b"1", "lamp/b": b"2", "lamps": b"3", "device/a": b"4"}).result(10)
+    outbox.close()
+    with sqlite3.connect(tmp_path / "outbox.sqlite") as connection:
+        connection.execute("UPDATE state SET body = x'00' WHERE name = 'lamp/b'")
+    connection.close()
+    outbox = _opened(tmp_path / "outbox.sqlite")
+    assert outbox.states("lamp/").result(10) == {"lamp/a": b"1"}
+    outbox.close()
+
+
+def an_ack(number: int) -> Ack:
+    return Ack(command_id=uuid7_of(T0, str(number)), lamps=("lamp-1",), stage="accepted", time_ms=T0)
 
 
 def test_a_row_in_flight_is_never_shed(tmp_path: Path) -> None:
@@ -316,11 +358,12 @@ def test_a_broken_file_is_put_aside_and_a_new_epoch_begun(
     again.close()
 
 
-def test_what_a_broken_file_still_holds_of_events_state_and_uploads_is_taken_over(tmp_path: Path) -> None:
+def test_what_a_broken_file_still_holds_of_events_acks_state_and_uploads_is_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "outbox.sqlite"
     outbox = _opened(path)
     upload = Upload(sha256="a" * 64, path="a.jpg", event_id="e", role="limit", time_ms=2)
-    outbox.put([("events", _observation(7))], {"camera/cam-1": b"ledger"}, [upload]).result(10)
+    messages: list[tuple[Stream, Message]] = [("events", _observation(7)), ("acks", an_ack(1))]
+    outbox.put(messages, {"camera/cam-1": b"ledger"}, [upload]).result(10)
     _put(outbox, range(20))
     outbox.close()
     _spoil(path, "PRAGMA writable_schema=1")
@@ -333,6 +376,7 @@ def test_what_a_broken_file_still_holds_of_events_state_and_uploads_is_taken_ove
     again = _opened(path)
     assert again.epoch != outbox.epoch
     assert [message for _, message in _drain(again, "events") if isinstance(message, Observation)] == [_observation(7)]
+    assert [message for _, message in _drain(again, "acks")] == [an_ack(1)]
     assert again.state("camera/cam-1").result(10) == b"ledger"
     assert again.uploads().result(10) == [upload]
     again.close()

@@ -132,10 +132,10 @@ class Circuit:
         """Units that answer with exception 6."""
 
     def read(self, unit: int, function: int, address: int, count: int) -> Sequence[int] | None:
-        """Return registers of a lamp (function 3) or of the meter (4)."""
+        """Return registers of a lamp (function 3; 6 too, for what is written is read back) or of the meter (4)."""
         if unit == METER_UNIT and function == 4:
             held = self._meter()
-        elif unit in self.lamps and function == 3:
+        elif unit in self.lamps and function in (3, 6):
             held = self.lamps[unit].registers()
         else:
             return None
