@@ -33,7 +33,10 @@ def heard(lamp: Lamp, shadow: Shadow, said: Heard, outputs: list[Output]) -> Sha
     time_ms = min(report.time_ms, report.received_ms)
     readings = {each.property: each for each in report.readings if not each.feature and each.at_ms is None}
     if shadow.is_unreachable:
-        shadow = msgspec.structs.replace(shadow, retry_ms=min(shadow.retry_ms, report.received_ms + RETRY_MS))
+        # A meter proves it anew; where there is none, all that can be known is known again.
+        proof: Proof = shadow.proof if lamp.is_metered or shadow.switch is None else "unmeasured"
+        retry_ms = min(shadow.retry_ms, report.received_ms + RETRY_MS)
+        shadow = msgspec.structs.replace(shadow, proof=proof, retry_ms=retry_ms)
     shadow = msgspec.structs.replace(
         shadow, heard_ms=report.received_ms, is_unreachable=False, **_measured(shadow, readings, time_ms)
     )

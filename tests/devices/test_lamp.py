@@ -349,6 +349,17 @@ def test_whatever_happens_each_order_ends_once_and_the_lamp_follows_in_the_end(
     assert street.shadow.proof == ("proven" if has_meter else "unmeasured")
 
 
+def test_a_lamp_without_a_meter_that_was_silent_is_unmeasured_again_when_it_speaks() -> None:
+    street = Street(UNMETERED, Controller(has_meter=False))
+    street.run(10)
+    assert street.shadow.proof == "unmeasured"
+    street.now_ms += 40_000
+    street.tick()
+    assert street.shadow.proof == "unknown"
+    street.run(30)
+    assert street.shadow.proof == "unmeasured"
+
+
 def test_nothing_that_a_link_says_twice_or_too_late_changes_anything() -> None:
     street = Street()
     street.run(1)

@@ -568,11 +568,11 @@ def test_a_kill_in_the_middle_of_a_group_leaves_no_lamp_without_its_end(tmp_path
         (folder / "order").write_bytes(signed(given))
 
     def started(*, must_crash: bool) -> dict[str, subprocess.Popen[bytes]]:
-        script, found = str(ROOT / "tests/fixtures/gateway_process.py"), {}
+        found = {}
         for point, folder in boxes.items():
             crash = {"CRASH_AT": point} if must_crash else {}
             environment = {**os.environ, "PYTHONPATH": str(ROOT), **crash}
-            command = [sys.executable, script, str(folder), given.id]
+            command = [sys.executable, "-m", "tests.fixtures.gateway_process", str(folder), given.id]
             found[point] = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         return found
 
