@@ -13,7 +13,7 @@ export WAYSIDE_DATA := $(abspath ../shared/data)
 endif
 endif
 
-.PHONY: help demo test check static bench lock clean set-up set-up-dev debian-packages
+.PHONY: help demo test check static bench soak lock clean set-up set-up-dev debian-packages
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
@@ -38,6 +38,9 @@ static: set-up-dev
 
 bench: set-up-dev ## measure against the goals
 	@for file in bench/[a-z]*.py; do name=$$(basename $$file .py); echo "== python -m bench.$$name"; $(BIN)/python -m bench.$$name || exit 1; done
+
+soak: set-up-dev ## a million inputs to every decoder
+	@for name in profiles registers jt808; do echo "== $$name"; $(BIN)/python -m tests.soak.fuzz_$$name 1000000 || exit 1; done
 
 lock: set-up ## choose the versions of all libraries anew
 	@scripts/lock.sh $(BIN)/uv
