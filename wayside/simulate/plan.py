@@ -161,6 +161,7 @@ def _manhole(place: Position, number: int, side_m: float, period_s: float) -> De
         position=_at(place, east_m + 3, north_m + 3),
         area=_area(east_m, north_m),
         period_s=period_s,
+        parameters={"reference_x_deg": 0.0, "reference_y_deg": 0.0, "reference_z_deg": 90.0},
     )
 
 
