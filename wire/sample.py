@@ -52,7 +52,7 @@ class ManholeSample(Sample, frozen=True, kw_only=True):
     is_open: bool | None = None
     """By the sensor's own word."""
     is_tilted: bool | None = None
-    """By the sensor's own word, or by its angle."""
+    """By the sensor's own word, or by its angle; one that is open is not called tilted too."""
     tilt_deg: float | None = None
     """Against how it lay when the sensor was new, or as configured."""
     is_lost: bool | None = None

@@ -75,7 +75,7 @@ class Manhole(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return state, ManholeSample(
             **seen.base,
             is_open=is_open,
-            is_tilted=is_tilted,
+            is_tilted=is_tilted and not is_open,
             tilt_deg=None if tilt_deg is None else round(tilt_deg, 2),
             is_lost=is_gone or is_away,
             moved_m=state.moved_m,
