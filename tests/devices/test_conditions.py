@@ -71,6 +71,14 @@ def test_a_reference_can_be_configured() -> None:
     assert _covers(seen, Manhole(reference_z_deg=90.0, reference_x_deg=0.0, reference_y_deg=0.0))[0].is_tilted is True
 
 
+def test_a_cover_that_stands_on_its_edge_is_open_and_not_called_tilted_too() -> None:
+    sight = Sight(entry_of("manhole"))
+    upright = {"tilt.x": 85.0, "tilt.y": 0.0, "tilt.z": 5.0}
+    found = _covers([*(sight.at(60 * number, FLAT) for number in range(3)), sight.at(240, upright)])
+    assert (found[2].is_open, found[2].is_tilted) == (False, False)
+    assert (found[3].is_open, found[3].is_tilted) == (True, False)
+
+
 def test_two_angles_are_enough() -> None:
     sight = Sight(entry_of("manhole"))
     seen = [sight.at(60 * number, {"tilt.x": 0.0, "tilt.y": 0.0}) for number in range(3)]
