@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -28,8 +28,8 @@ from wire.clock import ClockState
 from wire.health import LinkHealth
 
 _LOG = structlog.get_logger()
-_SLICES, _SLICE_S = 10, 0.1
-"""Lamps are ticked a tenth of them at a time, so that an order never waits for all."""
+_SLICES, _SLICE_S = 40, 0.025
+"""Lamps are ticked every second, a few of them at a time, so that an order never waits for all."""
 _WATCH_S = 10.0
 _GATHER_S = 0.01
 """How long outcomes of asks are gathered to be one commit."""
@@ -67,13 +67,14 @@ class Gateway:
     ) -> None:
         self._agent, self._setup, self._outbox, self._watch = agent, setup, outbox, watch
         self._clock, self._centre, self._advanced, self._now_ms = clock, centre, advanced, now_ms
+        self._clock_state: ClockState = clock()
 
         def open_real(config: LinkConfig, take: Take) -> Link:
             return open_link(config, setup.of_link(config.id), take, folder=setup.folder, secret=secret)
 
         open_one = open_one or open_real
         self.links: dict[str, Link] = {config.id: open_one(config, self.take) for config in setup.gateway.links}
-        self._ready = asyncio.Event()
+        self._ready, self._turn = asyncio.Event(), asyncio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
         self._gathered, self._has_gathered = Sheet(), asyncio.Event()
 
@@ -92,7 +93,13 @@ class Gateway:
     async def take(self, report: Report) -> None:
         """Take what a device said; return when all that it leads to is committed."""
         await self._ready.wait()
-        sheet, clock = Sheet(), self._clock()
+        # One report at a time is ready to run: of a thousand that come at once an order waits for one, not for all.
+        async with self._turn:
+            sheet = self._step(report)
+        await self._commit(sheet)
+
+    def _step(self, report: Report) -> Sheet:
+        sheet, clock = Sheet(), self._clock_state
         found = self._devices.of(report)
         for entry, own in found:
             self._devices.report(entry, own, clock, sheet)
@@ -102,7 +109,7 @@ class Gateway:
                 self._lighting.circuit(entry, own, sheet)
         if not found:
             self._devices.stranger(report, sheet)
-        await self._commit(sheet)
+        return sheet
 
     async def order(self, payload: bytes, is_retained: bool) -> None:  # noqa: FBT001  # as the uplink hands it on
         """Take what came on the topic of orders; return when what came of it is committed."""
@@ -153,11 +160,12 @@ class Gateway:
         """Tell the lamps every second that time has passed, a few of them at a time."""
         names, number = sorted(self._lighting.lamps), 0
         while True:
-            sheet = Sheet()
+            sheet, self._clock_state = Sheet(), self._clock()
             self._lighting.tick(names[number::_SLICES], self._now_ms(), sheet)
             number = (number + 1) % _SLICES
             # Not waited for: the outbox keeps the order of what it is given.
-            await asyncio.gather(self._commit(sheet, is_urgent=sheet.has_acks), asyncio.sleep(_SLICE_S))
+            self._begin(self._commit(sheet, is_urgent=sheet.has_acks))
+            await asyncio.sleep(_SLICE_S)
             self._advanced()
 
     async def _watch_silence(self) -> None:
@@ -165,12 +173,17 @@ class Gateway:
         names, number = sorted(self._devices.entries), 0
         slices = round(_WATCH_S / _SLICE_S)
         while True:
-            sheet, clock, now_ms = Sheet(), self._clock(), self._now_ms()
+            sheet, clock, now_ms = Sheet(), self._clock_state, self._now_ms()
             for name in names[number::slices]:
                 trouble = self.links[self._devices.entries[name].link].trouble
                 self._devices.tick(name, now_ms, clock, trouble, sheet)
             number = (number + 1) % slices
-            await asyncio.gather(self._commit(sheet), asyncio.sleep(_SLICE_S))
+            self._begin(self._commit(sheet))
+            await asyncio.sleep(_SLICE_S)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        assert self._tasks is not None  # noqa: S101  # only what runs in it comes here
+        self._tasks.create_task(work)
 
     def _gather(self, lamp: str, outcome: Sent | Failed) -> None:
         """Step a lamp after it was told something; many are written together."""
@@ -191,9 +204,8 @@ class Gateway:
         """
         sheet.take_over(self._gathered)
         self._gathered = Sheet()
-        clock = self._clock() if sheet.conditions else "unsynced"
         for condition in sheet.conditions:
-            self._devices.condition(condition, clock, sheet)
+            self._devices.condition(condition, self._clock_state, sheet)
         if sheet.is_empty:
             self._act(sheet)
             return

@@ -17,6 +17,7 @@ from wire.sample import LampSample
 
 _LOG = structlog.get_logger()
 CARDS = "cards"
+_KEEP_MS = 60_000
 _STRANGERS_MAX = 1_000
 _STRANGER_AGAIN_MS = 3_600_000
 
@@ -127,8 +128,7 @@ class Devices:
         self.states[name], outputs = step
         for output in outputs:
             sheet.say(output)
-        # What only says when it was heard last is not worth a write of its own.
-        if outputs or self.states[name].rules != self._kept[name].rules:
+        if outputs or _must_keep(self._kept[name], self.states[name]):
             self._kept[name] = self.states[name]
             sheet.devices.add(name)
 
@@ -141,6 +141,21 @@ class Devices:
                     "the state is of another version, the device begins anew", device=entry.id, reason=str(error)
                 )
         return self._watch.first(entry)
+
+
+def _must_keep(kept: DeviceWatchState, now: DeviceWatchState) -> bool:
+    """Tell whether a state must be written though nothing came of it.
+
+    When a device was heard last, and for how long something has held, is written once a minute: a restart within a
+    rule's gap credits the time since then.
+    """
+    if abs(now.hearing.time_ms - kept.hearing.time_ms) >= _KEEP_MS or len(kept.rules) != len(now.rules):
+        return True
+    for name, progress in now.rules.items():
+        before = kept.rules.get(name)
+        if before is None or (before.holds, before.event_id) != (progress.holds, progress.event_id):
+            return True
+    return False
 
 
 def sample_of(condition: LampCondition, role: DeviceRole) -> LampSample:

@@ -39,7 +39,7 @@ class _Job(msgspec.Struct, frozen=True):
     rows: int
     """How many rows it writes; 0 for a job that is run on its own after the commit."""
     is_urgent: bool = False
-    """Whether the commit waits for no others."""
+    """Whether the commit waits for no others; of a job that reads, whether it does not even wait for the commit."""
 
 
 class Outbox:
@@ -92,13 +92,18 @@ class Outbox:
         work = partial(self._rows.insert, bodies, states or {}, uploads, now_ms)
         return self._ask(work, rows=rows, is_urgent=is_urgent)
 
+    def is_idle(self, stream: Stream) -> bool:
+        """Tell at once that ``next_run`` would give nothing; if it is not sure, it must be asked."""
+        return stream in self._rows.idle
+
     def next_run(self, stream: Stream, *, bytes_max: int) -> Future[Run | None]:
         """Take the first contiguous run that is not in flight, ready to publish; None when nothing waits.
 
         ``bytes_max`` is about the most bytes that its messages should have together, before they are compressed; one
         message is always taken. The run is in flight until it is settled or released.
         """
-        return self._ask(lambda: self._rows.take(stream, bytes_max, time.time_ns() // 1_000_000), rows=0)
+        work = partial(self._take, stream, bytes_max)
+        return self._ask(work, rows=0, is_urgent=True)
 
     def release(self, run: Run) -> Future[None]:
         """Give a run back: it is not in flight any more, and may be cut differently when it is taken again."""
@@ -143,6 +148,9 @@ class Outbox:
         self._jobs.put(_Job(work, done, rows, is_urgent))
         return done
 
+    def _take(self, stream: Stream, bytes_max: int) -> Run | None:
+        return self._rows.take(stream, bytes_max, time.time_ns() // 1_000_000)
+
     def _settle(self, receipt: Receipt) -> Run | None:
         run = self._rows.settle(receipt)
         if run is None:
@@ -164,14 +172,17 @@ class Outbox:
         self._ask(lambda: self._rows.take_over(found, now_ms), rows=1).result()
 
     def _write(self) -> None:
-        """Run jobs for ever: gather writes, commit them together, then whatever only reads."""
+        """Run jobs for ever: gather writes, commit them together, and answer what only reads."""
         while True:
             group, last = self._gather()
-            writes = [job for job in group if job.rows]
+            writes, reads = [job for job in group if job.rows], [job for job in group if not job.rows]
+            for job in reads:
+                if job.is_urgent:  # what it reads was committed before
+                    self._answer(job)
             if writes:
                 self._commit(writes)
-            for job in group:
-                if not job.rows:
+            for job in reads:
+                if not job.is_urgent:
                     self._answer(job)
             if last:
                 break

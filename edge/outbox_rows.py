@@ -22,6 +22,7 @@ _RAW_BYTES_MAX = UNPACKED_BYTES_MAX // 2
 _VALID_MS: dict[Stream, int] = {"health": 10 * 60_000, "observations": 24 * 3_600_000}
 HEALTH_ROWS_MAX = 5_000
 """Days of health, or each device's going and coming for a while; half of them are shed at once, the oldest."""
+_ROWS_AT_ONCE = 100
 _SHED_TO = 0.9
 """Share of the quota that shedding goes down to, so that one loss record names many rows."""
 
@@ -75,6 +76,8 @@ class Rows:
         ):
             self._waiting[stream], self._bytes[stream] = rows, size
         self._flights: dict[Stream, dict[int, Run]] = {stream: {} for stream in STREAMS}
+        self.idle: set[Stream] = set()
+        """Streams in which nothing was found to be taken, and to which nothing has come since."""
 
     def insert(
         self,
@@ -85,10 +88,8 @@ class Rows:
     ) -> None:
         """Write messages under their next numbers, pieces of state and uploads."""
         self._append(messages, now_ms)
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO state VALUES (?, ?, ?)",
-            [(name, body, state_sha256(name, body)) for name, body in states.items()],
-        )
+        rows = [(name, body, state_sha256(name, body)) for name, body in states.items()]
+        self._write("INSERT OR REPLACE INTO state VALUES ", rows)
         self._connection.executemany(
             "INSERT OR IGNORE INTO upload (sha256, path, event_id, role, rank, time_ms) VALUES (?, ?, ?, ?, ?, ?)",
             [(each.sha256, each.path, each.event_id, each.role, each.rank, each.time_ms) for each in uploads],
@@ -107,11 +108,13 @@ class Rows:
                 run = self._pack(stream, rows, now_ms)
                 self._flights[stream][run.first_seq] = run
                 return run
+        self.idle.add(stream)
         return None
 
     def release(self, run: Run) -> None:
         """Forget that a run is in flight."""
         if self._flights[run.stream].get(run.first_seq) is run:
+            self.idle.discard(run.stream)
             del self._flights[run.stream][run.first_seq]
 
     def settle(self, receipt: Receipt) -> Run | None:
@@ -204,7 +207,15 @@ class Rows:
             rows.append((stream, seq, now_ms, body, row_sha256(stream, seq, body)))
             self._waiting[stream] += 1
             self._bytes[stream] += len(body)
-        self._connection.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?)", rows)
+            self.idle.discard(stream)
+        self._write("INSERT INTO message VALUES ", rows)
+
+    def _write(self, verb: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Write rows a hundred at a time: after each statement this thread waits for the interpreter, if it is busy."""
+        for first in range(0, len(rows), _ROWS_AT_ONCE):
+            few = rows[first : first + _ROWS_AT_ONCE]
+            places = ", ".join(["(" + ", ".join("?" * len(few[0])) + ")"] * len(few))
+            self._connection.execute(verb + places, [value for row in few for value in row])
 
     def _delete(self, stream: Stream, first: int, last: int, size: int) -> None:
         gone = self._connection.execute(

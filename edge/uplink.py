@@ -196,6 +196,8 @@ class Uplink:
     async def _new_flights(self) -> list[_Flight]:
         """Take the next run of the most important stream that has one and may still send."""
         for number, stream in enumerate(STREAMS):
+            if self._outbox.is_idle(stream):
+                continue
             ahead = STREAMS[: number + 1]
             under_way = sum(len(each.run.payload) for each in self._flights.values() if each.run.stream in ahead)
             # Four batches share the window, so that receipts, and thus room, come steadily. Less room than for one is

@@ -9,8 +9,8 @@ of a unit that had answered counts as well. No clock here: each call is told the
 (1, None)
 >>> rota.next(0.01), rota.done(2, is_heard=False, now_s=0.51, took_s=0.5)
 (2, None)
->>> rota.next(0.51), rota.wait_s(0.51)
-(None, 5.0)
+>>> rota.next(0.51), round(rota.wait_s(0.51), 2)
+(None, 4.49)
 """
 
 import math
@@ -30,6 +30,9 @@ class _Turn(msgspec.Struct):
     """What is known of one unit."""
 
     due_s: float
+    second_s: float
+    """When it is due after its first poll: all are asked at once at the start, and spread over the period later, so
+    that not all answers come together."""
     failures: int = 0
     not_before_s: float = 0.0
     quiet_until_s: float = 0.0
@@ -42,7 +45,11 @@ class Rota:
     def __init__(
         self, units: Iterable[int], *, period_s: float, timeout_s: float, now_s: float, quiet_s: float = QUIET_S
     ) -> None:
-        self._turns = {unit: _Turn(now_s) for unit in units}
+        names = list(units)
+        self._turns = {
+            unit: _Turn(now_s, second_s=now_s + period_s * (number + 1) / len(names))
+            for number, unit in enumerate(names)
+        }
         self._period_s, self._timeout_s = period_s, timeout_s
         self._quiet_s = quiet_s
         self._credit_s, self._credited_s = 0.0, now_s
@@ -107,6 +114,8 @@ class Rota:
         if not is_whole:
             return
         turn.polls += 1
+        if turn.polls == 1:
+            turn.due_s = turn.second_s - self._period_s
         # By its own beat, so that a late turn does not delay those after it; turns that were missed are not made up.
         beats = max(math.floor((now_s - turn.due_s) / self._period_s), 0) + 1
         turn.due_s += beats * self._period_s

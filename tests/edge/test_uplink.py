@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import aiomqtt
 import msgspec
@@ -23,6 +24,7 @@ from wire.health import Status
 from wire.observation import Observation
 from wire.receipt import Receipt
 from wire.streams import Stream
+from wire.topics import command_topic, receipt_topic
 
 pytestmark = pytest.mark.system
 
@@ -44,9 +46,9 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
 
 
 @asynccontextmanager
-async def _uplink(outbox: Outbox, url: str) -> AsyncIterator[Uplink]:
+async def _uplink(outbox: Outbox, url: str, **more: Any) -> AsyncIterator[Uplink]:
     status = Status(agent="box-1", state="online", time_ms=0, epoch=outbox.epoch, version="0.1.0")
-    uplink = Uplink(outbox, Broker(_agent(url), Path()), status, advanced=lambda: None)
+    uplink = Uplink(outbox, Broker(_agent(url), Path()), status, advanced=lambda: None, **more)
     task = asyncio.create_task(uplink.run())
     yield uplink
     task.cancel()
@@ -155,6 +157,37 @@ def test_what_is_no_receipt_is_passed_over(mosquitto: Mosquitto, subscriber: Sub
                 await client.publish("wayside/down/box-1/receipt", payload, qos=1)
             outbox.put([("events", _observation(1))])
             await _until_empty(outbox, "events")
+
+    _run(scenario)
+
+
+def test_orders_are_handed_on_and_of_a_flood_only_so_many_at_once(
+    mosquitto: Mosquitto, subscriber: Subscriber, outbox: Outbox
+) -> None:
+    taken: list[tuple[bytes, bool]] = []
+    gate = asyncio.Event()
+
+    async def order(payload: bytes, is_retained: bool) -> None:  # noqa: FBT001  # as the uplink hands it on
+        taken.append((payload, is_retained))
+        await gate.wait()
+
+    async def scenario() -> None:
+        topic = command_topic("box-1")
+        async with Broker(_agent(mosquitto.url), Path()).connected(identifier="centre") as centre:
+            await centre.publish(topic, b"kept", qos=1, retain=True)
+            async with _uplink(outbox, mosquitto.url, order=order):
+                await _arrived(subscriber, lambda it: _has_seen(it, births=1))
+                for number in range(300):
+                    await centre.publish(topic, b"%d" % number, qos=1)
+                await centre.publish(receipt_topic("box-1"), b"\xa1\xff", qos=1)
+                await _until(lambda: len(taken) == 100)
+                gate.set()
+                await asyncio.sleep(0.2)
+                await centre.publish(topic, b"after", qos=1)
+                await _until(lambda: taken[-1][0] == b"after")
+            await centre.publish(topic, b"", qos=1, retain=True)
+        assert taken[:2] == [(b"kept", True), (b"0", False)]
+        assert len(taken) < 300
 
     _run(scenario)
 
