@@ -103,7 +103,7 @@ def test_the_walk_knows_every_crash_point_of_the_edge() -> None:
     )
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_kill_at_any_point_loses_nothing_and_tells_nothing_twice(
     street: Path, mosquitto: Mosquitto, subscriber: Subscriber, centre: EvidenceServer, tmp_path: Path
 ) -> None:
@@ -113,7 +113,7 @@ def test_a_kill_at_any_point_loses_nothing_and_tells_nothing_twice(
         agent.start(CRASH_AT=point)
         agents[point] = agent
     waiting = dict(agents)
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 480
     while waiting:
         for point, agent in list(waiting.items()):
             if agent.has_crashed():
