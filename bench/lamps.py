@@ -1,6 +1,6 @@
-"""Lamps: from a signed order to its ack, and a group of 2,000: `python -m bench.lamps`.
+"""Lamps: from a signed order to its ack, on a small gateway and a large one, and a group: `python -m bench.lamps`.
 
-A real agent with a gateway, a real broker, and 2,000 simulated lamps on 20 Modbus TCP buses in a process of their own.
+A real agent with a gateway, a real broker, and simulated lamps, 100 to a Modbus TCP bus, in a process of their own.
 Every ack was committed to disk before it was sent.
 """
 
@@ -33,7 +33,7 @@ from wire.batch import decode
 from wire.command import Ack, Approval, LampState
 from wire.topics import command_topic, parse_up, receipt_topic
 
-LAMPS, BUSES = 2_000, 20
+SMALL, LARGE, LAMPS_A_BUS = 200, 2_000, 100
 ORDERS, PAUSE_S, SETTLE_S = 300, 0.02, 8.0
 GOAL_ACK_MS, GOAL_GROUP_S = 20.0, 3.0
 AGENT = "box-1"
@@ -118,19 +118,19 @@ def _without_delay(_client: Client, _userdata: Any, connection: Any) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def write_box(folder: Path, broker: str, first_port: int) -> Path:
-    """Write the files of a box with 2,000 lamps; return the agent's."""
-    each = LAMPS // BUSES
+def write_box(folder: Path, broker: str, first_port: int, lamps: int) -> Path:
+    """Write the files of a box with so many lamps; return the agent's."""
+    each = LAMPS_A_BUS
     (folder / "centre.pub").write_text(public_line())
     rows = "".join(
         f"  - {{id: lamp-{number}, role: lamp, profile: wayside/metered-lamp, link: bus-{number // each:02d},"
         f" address: '{number % each + 1}', circuit: c-{number // each}, period_s: 10, deadband: {DEADBAND}}}\n"
-        for number in range(LAMPS)
+        for number in range(lamps)
     )
     (folder / "lamps.yaml").write_text(f"devices:\n{rows}")
     links = "".join(
         f"  - {{type: modbus-tcp, id: bus-{bus:02d}, host: 127.0.0.1, port: {first_port + bus}}}\n"
-        for bus in range(BUSES)
+        for bus in range(lamps // each)
     )
     (folder / "gateway.yaml").write_text(
         f"position: [31.2, 121.5]\ndevices: [lamps.yaml]\ncommand_keys: [centre.pub]\nlinks:\n{links}"
@@ -143,15 +143,17 @@ def write_box(folder: Path, broker: str, first_port: int) -> Path:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Centre]:
+def running(folder: Path, lamps: int) -> Iterator[Centre]:
     """Run broker, lamps, agent and centre."""
     (folder / "broker").mkdir()
     mosquitto = Mosquitto(folder / "broker")
     first_port = free_port()
-    path = write_box(folder, mosquitto.url, first_port)
+    path = write_box(folder, mosquitto.url, first_port, lamps)
     centre = Centre(mosquitto.port)
     with (folder / "agent.log").open("wb") as log:
-        field = subprocess.Popen([sys.executable, "-m", "bench.lamps", "field", str(first_port)], stderr=log)
+        field = subprocess.Popen(
+            [sys.executable, "-m", "bench.lamps", "field", str(first_port), str(lamps)], stderr=log
+        )
         agent = subprocess.Popen([sys.executable, "-m", "wayside", "edge", "run", str(path)], stdout=log, stderr=log)
     try:
         yield centre
@@ -164,46 +166,55 @@ def running(folder: Path) -> Iterator[Centre]:
         mosquitto.stop()
 
 
-async def serve_field(first_port: int) -> None:
+async def serve_field(first_port: int, lamps: int) -> None:
     """Be the lamps."""
     profile = read_profile((FOLDER / "wayside/metered-lamp.yaml").read_bytes(), "metered-lamp")
     assert profile.lamp is not None
-    async with LampField(LAMPS, profile.lamp, first_port=first_port, units_max=LAMPS // BUSES):
+    async with LampField(lamps, profile.lamp, first_port=first_port, units_max=LAMPS_A_BUS):
         await asyncio.Event().wait()
 
 
-def measure(centre: Centre) -> bool:
-    """Print what is measured; return whether the goals are met."""
-    names = [f"lamp-{number}" for number in range(LAMPS)]
+def measure_acks(centre: Centre, lamps: int) -> bool:
+    """Print how long orders for one lamp take; return whether the goal is met."""
     began_s = time.perf_counter()
-    centre.wait_for(lambda: centre.proven == LAMPS, 120)
-    print(f"from the agent's start until {LAMPS:,} lamps are on and proven: {time.perf_counter() - began_s:.1f} s")
+    centre.wait_for(lambda: centre.proven == lamps, 120)
+    print(f"from the agent's start until {lamps:,} lamps are on and proven: {time.perf_counter() - began_s:.1f} s")
     time.sleep(SETTLE_S)
     times_ms = []
     for number in range(ORDERS):
-        command, sent_s = centre.order([names[number * 7 % LAMPS]], "dim", level=50 + number % 50)
+        command, sent_s = centre.order([f"lamp-{number * 7 % lamps}"], "dim", level=50 + number % 50)
         centre.wait_for(lambda command=command: command in centre.first, 10)
         times_ms.append(1_000 * (centre.first[command] - sent_s))
         time.sleep(PAUSE_S)
     times_ms.sort()
     p50, p99, worst = times_ms[ORDERS // 2], times_ms[ORDERS * 99 // 100], times_ms[-1]
+    verdict = "met" if p99 <= GOAL_ACK_MS else "MISSED"
     print(
-        f"order to its first committed ack, {ORDERS} orders, {LAMPS:,} lamps polled: "
-        f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {worst:.1f} ms (goal p99 {GOAL_ACK_MS:g} ms)"
+        f"order to its first committed ack, {ORDERS} orders, {lamps:,} lamps polled: p50 {p50:.1f} ms, "
+        f"p99 {p99:.1f} ms, worst {worst:.1f} ms | goal p99 <= {GOAL_ACK_MS:g} ms: {verdict}"
     )
+    return p99 <= GOAL_ACK_MS
+
+
+def measure_group(centre: Centre, lamps: int) -> bool:
+    """Print how long one order for all lamps takes; return whether the goal is met."""
     centre.wait_for(lambda: all(_ended(centre, each) for each in centre.first), 60)
-    command, sent_s = centre.order(names, "dim", level=40)
+    command, sent_s = centre.order([f"lamp-{number}" for number in range(lamps)], "dim", level=40)
     took = {}
     for stage in ("accepted", "sent", "reported"):
-        centre.wait_for(lambda stage=stage: len(centre.stages.get((command, stage), ())) == LAMPS, 60)
+        centre.wait_for(lambda stage=stage: len(centre.stages.get((command, stage), ())) == lamps, 60)
         took[stage] = max(centre.stages[command, stage].values()) - sent_s
-    centre.wait_for(lambda: _ended(centre, command) == LAMPS, 60)
+    centre.wait_for(lambda: _ended(centre, command) == lamps, 60)
     endings = {stage: found for (name, stage), found in centre.stages.items() if name == command and stage in ENDINGS}
     took["ended"] = max(at_s for found in endings.values() for at_s in found.values()) - sent_s
     said = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in took.items())
     counts = ", ".join(f"{len(found)} {stage}" for stage, found in endings.items())
-    print(f"one order for {LAMPS:,} lamps: {said} (goal: all sent within {GOAL_GROUP_S:g} s; warm-up 4 s): {counts}")
-    return p99 <= GOAL_ACK_MS and took["sent"] <= GOAL_GROUP_S
+    verdict = "met" if took["sent"] <= GOAL_GROUP_S else "MISSED"
+    print(
+        f"one order for {lamps:,} lamps: {said} (warm-up 4 s), {counts} "
+        f"| goal: all told within {GOAL_GROUP_S:g} s: {verdict}"
+    )
+    return took["sent"] <= GOAL_GROUP_S
 
 
 def _ended(centre: Centre, command: str) -> int:
@@ -213,15 +224,19 @@ def _ended(centre: Centre, command: str) -> int:
 def main() -> None:
     """Measure, and say whether the goals are met."""
     if sys.argv[1:2] == ["field"]:
-        asyncio.run(serve_field(int(sys.argv[2])))
+        asyncio.run(serve_field(int(sys.argv[2]), int(sys.argv[3])))
         return
     if find_mosquitto() is None:
         print("no mosquitto on this machine: not measured")
         return
     print(f"{os.cpu_count()} cores, shared by broker, lamps, agent and centre")
-    with tempfile.TemporaryDirectory() as name, running(Path(name)) as centre:
-        is_met = measure(centre)
-    print("goals met" if is_met else "goals MISSED")
+    verdicts = []
+    for lamps in (SMALL, LARGE):
+        with tempfile.TemporaryDirectory() as name, running(Path(name), lamps) as centre:
+            verdicts.append(measure_acks(centre, lamps))
+            if lamps == LARGE:
+                verdicts.append(measure_group(centre, lamps))
+    print("goals met" if all(verdicts) else "goals MISSED")
 
 
 if __name__ == "__main__":
