@@ -92,7 +92,7 @@ class Devices:
 
     def stranger(self, report: Report, sheet: Sheet) -> None:
         """Count a device that no file names, and tell of it now and then."""
-        key, now_ms = (report.link, report.address[:64]), report.received_ms
+        key, now_ms = (report.link, report.address.replace("\0", "")[:64]), report.received_ms
         known = self._strangers.get(key)
         if known is None:
             if len(self._strangers) >= _STRANGERS_MAX:

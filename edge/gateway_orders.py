@@ -195,7 +195,7 @@ class Orders:
             return
         self._strange.append(now_s)
         now_ms, digest = self._now_ms(), hashlib.sha256(payload).hexdigest()
-        reason = f"{reason[:500]}; SHA-256 {digest}"
+        reason = f"{reason[:400]}; SHA-256 {digest}"
         ack = Ack(command_id=uuid7_of(now_ms, digest), lamps=(), stage="rejected", time_ms=now_ms, reason=reason)
         sheet.ack(ack)
 

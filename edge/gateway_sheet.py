@@ -11,6 +11,7 @@ from wire.device import Device, Presence, Stranger
 from wire.event import Event
 from wire.streams import Stream
 
+_REASON_MAX = 500
 _LAMPS_MAX = 1_000
 """Of one ack, so that it fits a message."""
 
@@ -45,7 +46,8 @@ class Sheet:
 
     def ack(self, ack: Ack) -> None:
         """Add an ack; those that say the same of several lamps become one."""
-        self._acks.setdefault((ack.command_id, ack.stage, ack.time_ms, ack.reason), []).extend(ack.lamps)
+        reason = ack.reason.replace("\0", "")[:_REASON_MAX]  # it may quote what a stranger has sent
+        self._acks.setdefault((ack.command_id, ack.stage, ack.time_ms, reason), []).extend(ack.lamps)
 
     def take_over(self, earlier: "Sheet") -> None:
         """Become one with what happened before."""

@@ -152,6 +152,7 @@ def test_what_is_no_order_of_this_gateway_is_refused_and_told_under_an_id_of_its
         (_altered(off, signature=lambda _: b""), "does not fit"),
         (_altered(off, signature=lambda old: bytes([old[0] ^ 1]) + old[1:]), "does not fit"),
         (signed(order(["lamp-1"], "off", agent="box-2")), "is for box-2"),
+        (msgspec.msgpack.encode({"kind": "x\0" * 900, "body": b"", "key": "", "signature": b""}), "is no signed order"),
     ]
 
     async def scenario() -> None:
