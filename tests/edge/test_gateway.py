@@ -587,4 +587,9 @@ def test_a_kill_in_the_middle_of_a_group_leaves_no_lamp_without_its_end(tmp_path
             assert set(stages) == set(names(20))
             for lamp, found in stages.items():
                 # The order is given again after the restart: then the last word is said again, and it is the same.
-                assert {each for each in found if each in ENDINGS} == {"proven"}, (point, lamp, found)
+                # A restart that takes longer than the ten seconds an order has ends it, and that is said.
+                assert {each for each in found if each in ENDINGS} in ({"proven"}, {"unreachable"}), (
+                    point,
+                    lamp,
+                    found,
+                )
