@@ -16,7 +16,6 @@ from edge.gaze import Gaze
 from edge.inference import Backend, Backends, Demand
 from edge.pictures import slots_of
 from edge.reference import reference_of
-from edge.street_file import StreetFile
 from edge.video import Frame
 from shell.refusal import Refusal
 
@@ -94,7 +93,7 @@ def _serve(channel: Channel, cameras: Sequence[tuple[Camera, Any]], folder: Path
             camera,
             opens(camera.backend),
             reference_of(camera, folder),
-            StreetFile(folder / "streets" / f"{camera.id}.png"),
+            folder / "streets",
         )
         for camera, _ in cameras
     ]
