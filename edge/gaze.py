@@ -1,12 +1,9 @@
 """Gaze: the eyes of one camera and the pace they are opened at; the same live and in a replay of a video."""
 
-from pathlib import Path
-
 from detectors.wants import Wants
 from edge.config import Camera, Onnx
 from edge.eyes import Eyes, Sighting
 from edge.inference import Backend
-from edge.inference.motion import Difference
 from edge.pace import Watched, choose
 from edge.reference import Reference
 from edge.senses.movement import Movement
@@ -18,18 +15,16 @@ class Gaze:
     """Looks at one camera's pictures as its pace says, in order of time, from one thread at a time."""
 
     def __init__(
-        self, camera: Camera, backend: Backend, reference: Reference | None = None, streets: Path | None = None
+        self, camera: Camera, backend: Backend, reference: Reference | None = None, street: StreetFile | None = None
     ) -> None:
-        """``streets``: the folder in which the empty street is kept over a restart; nowhere in a replay."""
+        self._street = street
+        """Where the empty street is kept; nowhere in a replay."""
         self.eyes = Eyes(camera, backend, reference)
         # A backend without a model tells motion itself, and needs every picture to do so.
         self._spares = camera.look == "paced" and isinstance(camera.backend, Onnx)
         self._pacing, self._movement = camera.pacing, Movement(camera.pacing)
         self._watched: Watched | None = None
         self._is_begun = False
-        self._street = StreetFile(streets / f"{camera.id}.png") if streets else None
-        moves = isinstance(backend, Difference)
-        self._backend_street = StreetFile(streets / f"{camera.id}.motion.png") if streets and moves else None
 
     def see(self, frame: Frame, wants: Wants) -> Sighting | None:
         """Return what a picture shows; None if it was only watched, because nothing moves and nothing is due."""
@@ -52,15 +47,10 @@ class Gaze:
 
     def _keep_street(self, time_s: float) -> None:
         """Take up the street of before a restart at the first picture, and keep it now and then."""
-        foreground, backend = self.eyes.foreground, self.eyes.backend
-        if self._street is not None:
-            if not self._is_begun:
-                foreground.load(self._street.load(), time_s)
-            if self._street.is_due(time_s):
-                self._street.keep(foreground.save(), time_s)
-        if self._backend_street is not None and isinstance(backend, Difference):
-            if not self._is_begun:
-                backend.load(self._backend_street.load())
-            if self._backend_street.is_due(time_s):
-                self._backend_street.keep(backend.save(), time_s)
-        self._is_begun = True
+        if self._street is None:
+            return
+        if not self._is_begun:
+            self._is_begun = True
+            self.eyes.foreground.load(self._street.load(), time_s)
+        if self._street.is_due(time_s):
+            self._street.keep(self.eyes.foreground.save(), time_s)

@@ -29,13 +29,10 @@ class StreetFile:
         return time_s - self._kept_s >= _KEEP_EVERY_S
 
     def keep(self, saved: bytes, time_s: float) -> None:
-        """Write it; until there is something to write it stays due.
-
-        A disk that is full only costs the next start its memory.
-        """
+        """Write it, if there is anything; a disk that is full only costs the next start its memory."""
+        self._kept_s = time_s
         if not saved:
             return
-        self._kept_s = time_s
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             beside = self._path.with_suffix(".part")

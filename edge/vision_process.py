@@ -16,6 +16,7 @@ from edge.gaze import Gaze
 from edge.inference import Backend, Backends, Demand
 from edge.pictures import slots_of
 from edge.reference import reference_of
+from edge.street_file import StreetFile
 from edge.video import Frame
 from shell.refusal import Refusal
 
@@ -93,7 +94,7 @@ def _serve(channel: Channel, cameras: Sequence[tuple[Camera, Any]], folder: Path
             camera,
             opens(camera.backend),
             reference_of(camera, folder),
-            folder / "streets",
+            StreetFile(folder / "streets" / f"{camera.id}.png"),
         )
         for camera, _ in cameras
     ]

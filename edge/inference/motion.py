@@ -59,8 +59,7 @@ class Difference:
         grey = _small(image)
         step_s = min(max(time_s - self._last_s, 0.0), _STEP_MAX_S)
         self._last_s = time_s
-        if self._street is None or self._street.shape != grey.shape:
-            self._street = None
+        if self._street is None:
             return self._learn(grey, time_s)
         evened = _evened(grey, self._street)
         difference = np.abs(evened - self._street)
@@ -73,21 +72,6 @@ class Difference:
         self._street = self._street + self._lesson(differs, step_s) * (evened - self._street)
         scale = (image.shape[1] / grey.shape[1], image.shape[0] / grey.shape[0])
         return Found(tuple(self._boxes(differs, stands, difference, scale)))
-
-    def save(self) -> bytes:
-        """Return the empty street as a small PNG; nothing while it is learnt."""
-        if self._street is None:
-            return b""
-        return cv2.imencode(".png", np.clip(np.rint(self._street), 0, 255).astype(np.uint8))[1].tobytes()
-
-    def load(self, saved: bytes) -> bool:
-        """Go on with a saved street, so that what stands there after a restart is not taken for street."""
-        found = cv2.imdecode(np.frombuffer(saved, np.uint8), cv2.IMREAD_UNCHANGED) if saved else None
-        if found is None or found.ndim != 2 or found.dtype != np.uint8:
-            return False
-        self._street = found.astype(np.float32)
-        self._fast = self._street.copy()
-        return True
 
     def _learn(self, grey: _Grey, time_s: float) -> Found:
         """Gather pictures, evenly over the time of learning; at its end their median is the street."""

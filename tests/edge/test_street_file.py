@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from detectors.wants import Wants
 from edge.config import Camera, Motion, Zone
@@ -39,33 +38,13 @@ def watched(gaze: Gaze, begin_s: float, seconds: int) -> Foreground:
 
 def test_a_street_is_known_at_once_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "streets" / "cam.png"
-    first = watched(Gaze(camera(), Difference(Motion()), streets=tmp_path / "streets"), 0.0, 150)
+    first = watched(Gaze(camera(), Difference(Motion()), street=StreetFile(path)), 0.0, 150)
     assert not first.is_learning
     assert path.is_file()
-    again = watched(Gaze(camera(), Difference(Motion()), streets=tmp_path / "streets"), 200.0, 1)
+    again = watched(Gaze(camera(), Difference(Motion()), street=StreetFile(path)), 200.0, 1)
     assert not again.is_learning
     without = watched(Gaze(camera(), Difference(Motion())), 200.0, 1)
     assert without.is_learning
-
-
-def test_what_stands_there_after_a_restart_is_a_thing_and_no_street(tmp_path: Path) -> None:
-    watched(Gaze(camera(), Difference(Motion(learn_s=1)), streets=tmp_path), 0.0, 10)
-    standing = STREET.copy()
-    standing[60:140, 100:220] = 250
-    again = Difference(Motion(learn_s=1))
-    gaze = Gaze(camera(), again, streets=tmp_path)
-    found = gaze.see(Frame(20.0, 20_000, standing), Wants())
-    assert found is not None
-    assert not found.blind
-    (box,) = found.boxes
-    assert (box.x1, box.y1, box.x2, box.y2) == pytest.approx((100, 60, 220, 140), abs=6)
-
-
-@pytest.mark.parametrize("saved", [b"", b"no picture"])
-def test_a_backend_does_not_take_up_what_is_no_street(saved: bytes) -> None:
-    backend = Difference(Motion())
-    assert not backend.load(saved)
-    assert backend.save() == b""
 
 
 def test_a_street_of_hours_ago_is_learnt_anew(tmp_path: Path) -> None:
