@@ -1,7 +1,7 @@
-"""Lamps: from a signed order to its ack, and a group of 2,000: `python -m bench.lamps`.
+"""Lamps: from a signed order to its ack, on a small gateway and a large one, and a group: `python -m bench.lamps`.
 
-A real agent with a gateway, a real broker, and simulated lamps in a process of their own: a hundred to a Modbus TCP
-bus, each looked at every 10 s. Every ack was committed to disk before it was sent.
+A real agent with a gateway, a real broker, and simulated lamps, 100 to a Modbus TCP bus, in a process of their own.
+Every ack was committed to disk before it was sent.
 """
 
 import asyncio
@@ -33,8 +33,8 @@ from wire.batch import decode
 from wire.command import Ack, Approval, LampState
 from wire.topics import command_topic, parse_up, receipt_topic
 
-LAMPS, OF_BUS = 2_000, 100
-ORDERS, PAUSE_S, SETTLE_S = 300, 0.02, 4.0
+SMALL, LARGE, LAMPS_A_BUS = 200, 2_000, 100
+ORDERS, PAUSE_S, SETTLE_S = 300, 0.02, 8.0
 GOAL_ACK_MS, GOAL_GROUP_S = 20.0, 3.0
 AGENT = "box-1"
 DEADBAND = "{current: 0.05, power.active: 10, energy.active: 0.1, voltage: 5, lamp.hours: 1}"
@@ -120,16 +120,17 @@ def _without_delay(_client: Client, _userdata: Any, connection: Any) -> None:
 
 def write_box(folder: Path, broker: str, first_port: int, lamps: int) -> Path:
     """Write the files of a box with so many lamps; return the agent's."""
+    each = LAMPS_A_BUS
     (folder / "centre.pub").write_text(public_line())
     rows = "".join(
-        f"  - {{id: lamp-{number}, role: lamp, profile: wayside/metered-lamp, link: bus-{number // OF_BUS:02d},"
-        f" address: '{number % OF_BUS + 1}', circuit: c-{number // OF_BUS}, period_s: 10, deadband: {DEADBAND}}}\n"
+        f"  - {{id: lamp-{number}, role: lamp, profile: wayside/metered-lamp, link: bus-{number // each:02d},"
+        f" address: '{number % each + 1}', circuit: c-{number // each}, period_s: 10, deadband: {DEADBAND}}}\n"
         for number in range(lamps)
     )
     (folder / "lamps.yaml").write_text(f"devices:\n{rows}")
     links = "".join(
         f"  - {{type: modbus-tcp, id: bus-{bus:02d}, host: 127.0.0.1, port: {first_port + bus}}}\n"
-        for bus in range(lamps // OF_BUS)
+        for bus in range(lamps // each)
     )
     (folder / "gateway.yaml").write_text(
         f"position: [31.2, 121.5]\ndevices: [lamps.yaml]\ncommand_keys: [centre.pub]\nlinks:\n{links}"
@@ -150,8 +151,9 @@ def running(folder: Path, lamps: int) -> Iterator[Centre]:
     path = write_box(folder, mosquitto.url, first_port, lamps)
     centre = Centre(mosquitto.port)
     with (folder / "agent.log").open("wb") as log:
-        command = [sys.executable, "-m", "bench.lamps", "field", str(first_port), str(lamps)]
-        field = subprocess.Popen(command, stderr=log)
+        field = subprocess.Popen(
+            [sys.executable, "-m", "bench.lamps", "field", str(first_port), str(lamps)], stderr=log
+        )
         agent = subprocess.Popen([sys.executable, "-m", "wayside", "edge", "run", str(path)], stdout=log, stderr=log)
     try:
         yield centre
@@ -168,51 +170,51 @@ async def serve_field(first_port: int, lamps: int) -> None:
     """Be the lamps."""
     profile = read_profile((FOLDER / "wayside/metered-lamp.yaml").read_bytes(), "metered-lamp")
     assert profile.lamp is not None
-    async with LampField(lamps, profile.lamp, first_port=first_port, units_max=OF_BUS):
+    async with LampField(lamps, profile.lamp, first_port=first_port, units_max=LAMPS_A_BUS):
         await asyncio.Event().wait()
 
 
-def begun(centre: Centre, lamps: int) -> list[str]:
-    """Wait until all lamps are on, and prove it; return their names."""
+def measure_acks(centre: Centre, lamps: int) -> bool:
+    """Print how long orders for one lamp take; return whether the goal is met."""
     began_s = time.perf_counter()
     centre.wait_for(lambda: centre.proven == lamps, 120)
     print(f"from the agent's start until {lamps:,} lamps are on and proven: {time.perf_counter() - began_s:.1f} s")
     time.sleep(SETTLE_S)
-    return [f"lamp-{number}" for number in range(lamps)]
-
-
-def measure_acks(centre: Centre, names: list[str]) -> float:
-    """Print how long orders take to their first ack; return the 99th percentile."""
     times_ms = []
     for number in range(ORDERS):
-        command, sent_s = centre.order([names[number * 7 % len(names)]], "dim", level=50 + number % 50)
+        command, sent_s = centre.order([f"lamp-{number * 7 % lamps}"], "dim", level=50 + number % 50)
         centre.wait_for(lambda command=command: command in centre.first, 10)
         times_ms.append(1_000 * (centre.first[command] - sent_s))
         time.sleep(PAUSE_S)
     times_ms.sort()
     p50, p99, worst = times_ms[ORDERS // 2], times_ms[ORDERS * 99 // 100], times_ms[-1]
+    verdict = "met" if p99 <= GOAL_ACK_MS else "MISSED"
     print(
-        f"order to its first committed ack, {ORDERS} orders, {len(names):,} lamps looked at: "
-        f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, worst {worst:.1f} ms (goal p99 {GOAL_ACK_MS:g} ms)"
+        f"order to its first committed ack, {ORDERS} orders, {lamps:,} lamps polled: p50 {p50:.1f} ms, "
+        f"p99 {p99:.1f} ms, worst {worst:.1f} ms | goal p99 <= {GOAL_ACK_MS:g} ms: {verdict}"
     )
+    return p99 <= GOAL_ACK_MS
+
+
+def measure_group(centre: Centre, lamps: int) -> bool:
+    """Print how long one order for all lamps takes; return whether the goal is met."""
     centre.wait_for(lambda: all(_ended(centre, each) for each in centre.first), 60)
-    return p99
-
-
-def measure_group(centre: Centre, names: list[str]) -> float:
-    """Print how far an order for all lamps is by when; return when all have been told."""
-    command, sent_s = centre.order(names, "dim", level=40)
+    command, sent_s = centre.order([f"lamp-{number}" for number in range(lamps)], "dim", level=40)
     took = {}
     for stage in ("accepted", "sent", "reported"):
-        centre.wait_for(lambda stage=stage: len(centre.stages.get((command, stage), ())) == len(names), 60)
+        centre.wait_for(lambda stage=stage: len(centre.stages.get((command, stage), ())) == lamps, 60)
         took[stage] = max(centre.stages[command, stage].values()) - sent_s
-    centre.wait_for(lambda: _ended(centre, command) == len(names), 60)
+    centre.wait_for(lambda: _ended(centre, command) == lamps, 60)
     endings = {stage: found for (name, stage), found in centre.stages.items() if name == command and stage in ENDINGS}
     took["ended"] = max(at_s for found in endings.values() for at_s in found.values()) - sent_s
     said = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in took.items())
-    counts = ", ".join(f"{len(found):,} {stage}" for stage, found in endings.items())
-    print(f"one order for {len(names):,} lamps: {said} (goal: sent within {GOAL_GROUP_S:g} s; warm-up 4 s): {counts}")
-    return took["sent"]
+    counts = ", ".join(f"{len(found)} {stage}" for stage, found in endings.items())
+    verdict = "met" if took["sent"] <= GOAL_GROUP_S else "MISSED"
+    print(
+        f"one order for {lamps:,} lamps: {said} (warm-up 4 s), {counts} "
+        f"| goal: all told within {GOAL_GROUP_S:g} s: {verdict}"
+    )
+    return took["sent"] <= GOAL_GROUP_S
 
 
 def _ended(centre: Centre, command: str) -> int:
@@ -228,12 +230,13 @@ def main() -> None:
         print("no mosquitto on this machine: not measured")
         return
     print(f"{os.cpu_count()} cores, shared by broker, lamps, agent and centre")
-    with tempfile.TemporaryDirectory() as name, running(Path(name), LAMPS) as centre:
-        names = begun(centre, LAMPS)
-        p99_ms = measure_acks(centre, names)
-        group_s = measure_group(centre, names)
-    is_met = p99_ms <= GOAL_ACK_MS and group_s <= GOAL_GROUP_S
-    print("goals met" if is_met else "goals MISSED")
+    verdicts = []
+    for lamps in (SMALL, LARGE):
+        with tempfile.TemporaryDirectory() as name, running(Path(name), lamps) as centre:
+            verdicts.append(measure_acks(centre, lamps))
+            if lamps == LARGE:
+                verdicts.append(measure_group(centre, lamps))
+    print("goals met" if all(verdicts) else "goals MISSED")
 
 
 if __name__ == "__main__":

@@ -326,7 +326,9 @@ class Stalls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 each.hidden_s > self.hidden_max_s
             )
             if not each.id and each.has_object and not has_left and self._is_large(each):
-                each.visible_s = tick.time_s - each.start_s
+                # Moments in which the candidate was hidden lie within this time, and count once.
+                each.visible_s = max(0.0, tick.time_s - each.start_s - each.hidden_s)
+                each.occluded_s = 0.0
                 each.stand(tick.camera)
                 each.resumes = resumed(each, ledger.gone, tick.time_s, self.resume_s, self.resume_m)
             if each.id:

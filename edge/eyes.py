@@ -39,8 +39,6 @@ class Eyes:
         """``reference``: the view that the camera should have; without one it is learnt and kept nowhere."""
         self.camera, self.backend = camera, backend
         self._view = ViewSense(reference or Reference(None))
-        self._reference = ""
-        """The name of the view that the camera should have."""
         self.foreground = Foreground()
         # What a class-free backend finds depends on the pictures before; one out of turn would confuse it.
         self._steady = Steady(backend) if backend.is_stateless else None
@@ -56,12 +54,11 @@ class Eyes:
         """
         found, regions = self._find(frame, places)
         self._boxes = found.boxes
-        view = self._seen_view(frame)
         return Sighting(
             boxes=found.boxes,
             blind=found.blind,
             regions=regions,
-            view=view,
+            view=self._view.look(frame),
             blobs=self.foreground.see(frame.image, frame.time_s, found.boxes, regions),
             looks=describe(frame.image, wants.looks, self.foreground.street_at),
             steady=self._steady.look(frame, stands=bool(wants.places), asked=wants.steady) if self._steady else None,
@@ -70,19 +67,10 @@ class Eyes:
 
     def glance(self, frame: Frame) -> None:
         """Feed a picture in which nothing moves, and which the model does not look at, to the senses that need all."""
-        self._seen_view(frame)
+        self._view.look(frame)
         self.foreground.see(frame.image, frame.time_s, self._boxes)
         if self.road:
             self.road.look(frame, self._boxes, ())
-
-    def _seen_view(self, frame: Frame) -> View | None:
-        """Return the view's measures; where another view was accepted, the street of the one before is forgotten."""
-        view = self._view.look(frame)
-        if view is not None and view.reference:
-            if self._reference not in ("", view.reference):
-                self.foreground.forget()
-            self._reference = view.reference
-        return view
 
     def _find(self, frame: Frame, places: tuple[Corners, ...]) -> tuple[Found, tuple[Corners, ...]]:
         """Return what the backend finds, and which regions it looked at; none for the whole picture."""

@@ -186,7 +186,10 @@ class Gateway:
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._tasks is not None  # noqa: S101  # only what runs in it comes here
-        self._tasks.create_task(work)
+        try:
+            self._tasks.create_task(work)
+        except RuntimeError:
+            work.close()  # the gateway ends
 
     def _gather(self, lamp: str, outcome: Sent | Failed) -> None:
         """Step a lamp after it was told something; many are written together."""

@@ -34,7 +34,11 @@ class Asks:
     def start(self, tasks: asyncio.TaskGroup, ask: Ask) -> None:
         """Tell a lamp a level."""
         before = self._under_way.get(ask.lamp)
-        self._under_way[ask.lamp] = tasks.create_task(self._ask(ask, before, time.monotonic()))
+        work = self._ask(ask, before, time.monotonic())
+        try:
+            self._under_way[ask.lamp] = tasks.create_task(work)
+        except RuntimeError:
+            work.close()  # the gateway ends; when it is there again, it tells this lamp
 
     async def _ask(self, ask: Ask, before: asyncio.Task[None] | None, began_s: float) -> None:
         if before is not None and not before.done():

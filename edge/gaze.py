@@ -7,28 +7,21 @@ from edge.inference import Backend
 from edge.pace import Watched, choose
 from edge.reference import Reference
 from edge.senses.movement import Movement
-from edge.street_file import StreetFile
 from edge.video import Frame
 
 
 class Gaze:
     """Looks at one camera's pictures as its pace says, in order of time, from one thread at a time."""
 
-    def __init__(
-        self, camera: Camera, backend: Backend, reference: Reference | None = None, street: StreetFile | None = None
-    ) -> None:
-        self._street = street
-        """Where the empty street is kept; nowhere in a replay."""
+    def __init__(self, camera: Camera, backend: Backend, reference: Reference | None = None) -> None:
         self.eyes = Eyes(camera, backend, reference)
         # A backend without a model tells motion itself, and needs every picture to do so.
         self._spares = camera.look == "paced" and isinstance(camera.backend, Onnx)
         self._pacing, self._movement = camera.pacing, Movement(camera.pacing)
         self._watched: Watched | None = None
-        self._is_begun = False
 
     def see(self, frame: Frame, wants: Wants) -> Sighting | None:
         """Return what a picture shows; None if it was only watched, because nothing moves and nothing is due."""
-        self._keep_street(frame.time_s)
         if not self._spares:
             return self.eyes.look(frame, wants)
         has_moved = self._movement.moved(frame.image, frame.time_s)
@@ -44,13 +37,3 @@ class Gaze:
             self.eyes.glance(frame)
             return None
         return self.eyes.look(frame, wants, places=wants.places if choice == "places" else ())
-
-    def _keep_street(self, time_s: float) -> None:
-        """Take up the street of before a restart at the first picture, and keep it now and then."""
-        if self._street is None:
-            return
-        if not self._is_begun:
-            self._is_begun = True
-            self.eyes.foreground.load(self._street.load(), time_s)
-        if self._street.is_due(time_s):
-            self._street.keep(self.eyes.foreground.save(), time_s)

@@ -16,7 +16,6 @@ from edge.gaze import Gaze
 from edge.inference import Backend, Backends, Demand
 from edge.pictures import slots_of
 from edge.reference import reference_of
-from edge.street_file import StreetFile
 from edge.video import Frame
 from shell.refusal import Refusal
 
@@ -89,15 +88,7 @@ def _serve(channel: Channel, cameras: Sequence[tuple[Camera, Any]], folder: Path
     slots = [slots_of(memory, camera.size) for camera, memory in cameras]
     for slot in (each for camera in slots for each in camera):
         slot.flags.writeable = False  # stills are taken from the same memory
-    gazes = [
-        Gaze(
-            camera,
-            opens(camera.backend),
-            reference_of(camera, folder),
-            StreetFile(folder / "streets" / f"{camera.id}.png"),
-        )
-        for camera, _ in cameras
-    ]
+    gazes = [Gaze(camera, opens(camera.backend), reference_of(camera, folder)) for camera, _ in cameras]
     channel.send(_ENCODER.encode(Ready()))
     while True:
         for body in channel.receive(wait=True):

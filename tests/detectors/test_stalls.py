@@ -29,6 +29,9 @@ VENDOR = Box(290, 245, 315, 308, "person", 0.8)
 CUSTOMER = Box(150, 260, 175, 325, "person", 0.8)
 
 
+BOOK = read_book(Path("rules/book"))
+
+
 class Street:
     """Plays ticks into a detector and the rules, and keeps what comes out."""
 
@@ -39,9 +42,8 @@ class Street:
         self.time_s = 0.0
         self.stalls: list[Stall] = []
         self.left: list[Stall] = []
-        book = read_book(Path("rules/book"))
         self.rules = {
-            place.id: book.settings(place.type, Terms(parameters={"limit_s": 60.0}), source="", key="")
+            place.id: BOOK.settings(place.type, Terms(parameters={"limit_s": 60.0}), source="", key="")
             for place in self.site.places
         }
         self.book = BookState()
@@ -309,6 +311,15 @@ def test_it_asks_for_the_surroundings_of_what_it_holds() -> None:
     assert x1 < CART.x1 - METRE
     assert x2 > CART.x2 + METRE
     assert y2 > CART.y2
+
+
+def test_a_moment_in_which_it_was_hidden_counts_once() -> None:
+    street = Street()
+    for blobs, time_s in (((), 0.0), ((CART,), 0.5), ((), 1.0), ((CART,), 3.0), ((CART,), 5.0)):
+        street.time_s = time_s
+        street.tick(blobs)
+    (stall,) = street.stalls
+    assert (stall.start_s, stall.dwell_s) == (0.0, 5.0)
 
 
 coordinates = st.floats(0, 600)
